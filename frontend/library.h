@@ -1,4 +1,5 @@
-// The library of the language, written in the language: the text of every file in frontend/lib, compiled into the program.
+// The library of the language, written in the language: the text of every file in frontend/lib, compiled into the
+// program.
 #pragma once
 
 #include "absl/strings/string_view.h"
