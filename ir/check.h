@@ -27,15 +27,15 @@ class CheckFailure {
 
 }  // namespace gradus::ir
 
-#define CHECK(condition)       \
-  if (condition) [[likely]] {  \
-  } else                       \
+#define CHECK(condition)      \
+  if (condition) [[likely]] { \
+  } else                      \
     ::gradus::ir::CheckFailure(#condition, __FILE__, __LINE__).stream()
 
 // Returns the error of a Status expression to the caller.
-#define RETURN_IF_ERROR(expression)                        \
-  do {                                                     \
-    absl::Status status_of_expression = (expression);      \
+#define RETURN_IF_ERROR(expression)                              \
+  do {                                                           \
+    absl::Status status_of_expression = (expression);            \
     if (!status_of_expression.ok()) return status_of_expression; \
   } while (false)
 

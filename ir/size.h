@@ -1,7 +1,7 @@
 // Checked arithmetic of sizes: extents, element counts, byte counts and offsets.
 //
-// A Size is a non-negative 64-bit number or "too large". Every operation that would overflow gives "too large", which absorbs whatever
-// it meets, so a chain of products is checked once, at its end, by ok().
+// A Size is a non-negative 64-bit number or "too large". Every operation that would overflow gives "too large", which
+// absorbs whatever it meets, so a chain of products is checked once, at its end, by ok().
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,7 @@ struct Target {
   friend bool operator==(const Target&, const Target&) = default;
 };
 
-absl::string_view Name(Isa isa);                        // `avx512`
+absl::string_view Name(Isa isa);  // `avx512`
 absl::optional<Isa> ParseIsa(absl::string_view name);
 
 }  // namespace gradus::ir

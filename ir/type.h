@@ -15,9 +15,9 @@ namespace gradus::ir {
 
 enum class DType : uint8_t { kBool, kU8, kI32, kI64, kF32, kF64 };
 
-absl::string_view Name(DType type);                          // `f32`
-absl::optional<DType> ParseDType(absl::string_view name);    // the inverse; nothing for another word
-int64_t ByteWidth(DType type);                               // 1 for bool and u8
+absl::string_view Name(DType type);                        // `f32`
+absl::optional<DType> ParseDType(absl::string_view name);  // the inverse; nothing for another word
+int64_t ByteWidth(DType type);                             // 1 for bool and u8
 constexpr bool IsFloat(DType type) { return type == DType::kF32 || type == DType::kF64; }
 constexpr bool IsInteger(DType type) { return type == DType::kU8 || type == DType::kI32 || type == DType::kI64; }
 
@@ -29,7 +29,7 @@ inline constexpr int64_t kMaxRank = 16;
 inline constexpr int64_t kMaxTensorBytes = int64_t{1} << 40;
 
 Size ElementCount(absl::Span<const int64_t> shape);
-std::string ToString(absl::Span<const int64_t> shape);       // `[64,784]`; empty for a scalar
+std::string ToString(absl::Span<const int64_t> shape);  // `[64,784]`; empty for a scalar
 // The strides, in elements, of a dense row-major tensor.
 Shape RowMajorStrides(absl::Span<const int64_t> shape);
 

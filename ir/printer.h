@@ -1,0 +1,18 @@
+// The text of a graph, in the grammar of the language: `print(parse(print(g))) == print(g)`, byte for byte, at every
+// stage.
+#pragma once
+
+#include <string>
+
+#include "ir/graph.h"
+
+namespace gradus::ir {
+
+std::string Print(const Graph& graph);
+// One statement without its note, for messages.
+std::string Print(const Statement& statement);
+// The literal in the language: `0.5`, `[[1, 2], [3, 4]]`; floats shortest-round-trip with digits on both sides of the
+// point.
+std::string PrintLiteral(const Tensor& literal);
+
+}  // namespace gradus::ir
