@@ -27,8 +27,6 @@
 //     M Less(T, T)  M LessEqual(T, T)  M Equal(T, T)      false where an operand is NaN
 //     T Select(M, T, T)
 //     N ToBits(T)  T FromBits(N)
-//     N ToInteger(T)               truncates; only asked for |x| < 2^(kBits-2)
-//     T ToFloat(N)                 rounds to nearest even; only asked for |n| < 2^(kBits-2)
 //   with integers:
 //     N IntegerLiteral(int64_t)    modulo 2^kBits
 //     N IntegerAdd(N, N)  N IntegerSubtract(N, N)  N IntegerMultiply(N, N)    modulo 2^kBits
@@ -105,7 +103,7 @@ struct I {
   friend I Minimum(I a, I b) { return Select(b < a, b, a); }
   friend I Floor(I a) { return a; }
   friend I Ceil(I a) { return a; }
-  friend I Round(I a) { return a; }
+  friend I RoundEven(I a) { return a; }
   friend B<P> IsNan(I) { return B<P>::Literal(false); }
 
   // Rounded towards minus infinity as in Python; x // 0 = 0 and MIN // -1 = MIN.
@@ -158,10 +156,9 @@ struct F {
   friend F Abs(F a) { return Of(P::Abs(a.raw)); }
   friend F Floor(F a) { return Of(P::Floor(a.raw)); }
   friend F Ceil(F a) { return Of(P::Ceil(a.raw)); }
-  friend F Round(F a) { return Of(P::RoundEven(a.raw)); }  // halves to even
+  friend F RoundEven(F a) { return Of(P::RoundEven(a.raw)); }  // halves to even
 
   friend I<P> Bits(F a) { return I<P>::Of(P::ToBits(a.raw)); }
-  friend I<P> ToInteger(F a) { return I<P>::Of(P::ToInteger(a.raw)); }
 
   // Rounded towards minus infinity with the exact quotient in mind: one less than floor(a / b) where a / b was rounded
   // up to an integer. a // 0 is a / 0; -1 // inf = -1, as in Python.
@@ -214,10 +211,6 @@ struct F {
 template <typename P>
 F<P> FromBits(I<P> bits) {
   return F<P>::Of(P::FromBits(bits.raw));
-}
-template <typename P>
-F<P> ToFloat(I<P> a) {
-  return F<P>::Of(P::ToFloat(a.raw));
 }
 
 }  // namespace gradus::ir

@@ -82,8 +82,6 @@ struct ScalarFloat : ScalarInteger<N> {
   static T Select(bool c, T x, T y) { return c ? x : y; }
   static N ToBits(T a) { return std::bit_cast<N>(a); }
   static T FromBits(N a) { return std::bit_cast<T>(a); }
-  static N ToInteger(T a) { return static_cast<N>(a); }
-  static T ToFloat(N a) { return static_cast<T>(a); }
 };
 
 template <>

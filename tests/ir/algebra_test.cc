@@ -67,8 +67,8 @@ TEST(AlgebraTest, NotANumberPassesMaximumAndATieKeepsTheFirst) {
 }
 
 TEST(AlgebraTest, RoundingGoesToEven) {
-  EXPECT_EQ(Round(F32(2.5)).raw, 2);
-  EXPECT_EQ(Round(F32(-3.5)).raw, -4);
+  EXPECT_EQ(RoundEven(F32(2.5)).raw, 2);
+  EXPECT_EQ(RoundEven(F32(-3.5)).raw, -4);
 }
 
 }  // namespace
