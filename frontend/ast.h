@@ -184,6 +184,7 @@ struct Expression {
                             Comprehension, Repeat, Region, Scan, Cond, While>;
   SourceRange range;
   Node node;
+  int depth = 1;  // levels of nodes, this one included
 
   template <typename T>
   const T* As() const {
@@ -269,6 +270,7 @@ struct Statement {
   using Node = std::variant<Dim, Declaration, Assignment, Next, Output, Yield, Return, For, If, Section>;
   SourceRange range;  // without the note
   Node node;
+  int depth = 1;  // levels of nodes, this one included
   std::optional<Note> note;
 
   template <typename T>
@@ -372,14 +374,10 @@ struct Check {
   std::vector<Expectation> expectations;
 };
 
-// `graph mlp.step numerics 1 target avx512 threads 2 { … }`
-struct GraphAttribute {
-  Identifier name;
-  ExpressionPtr value;
-};
+// `graph mlp.step numerics 1 frozen target avx512 threads 2 { … }`
 struct Graph {
   Identifier name;
-  std::vector<GraphAttribute> attributes;
+  std::vector<ExpressionPtr> header;  // the words between the name and the block, in order: names, numbers, calls
   Block body;
 };
 

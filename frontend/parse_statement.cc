@@ -1,0 +1,323 @@
+// Statements, types and notes.
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "frontend/parser_state.h"
+#include "ir/type.h"
+
+namespace gradus::frontend {
+namespace {
+
+bool IsTypeName(absl::string_view word) {
+  return word == "float" || word == "bf16" || ir::ParseDType(word).has_value();
+}
+
+}  // namespace
+
+std::optional<ast::Identifier> Parser::DefinedName(absl::string_view what) {
+  const Token& next = Peek();
+  if (next.kind != TokenKind::kName) {
+    Diagnostic* error = Expected(what);
+    if (error && next.kind == TokenKind::kFloat && (next.text == "inf" || next.text == "nan")) {
+      error->Note(absl::StrCat("`", next.text, "` is a number"));
+    }
+    return std::nullopt;
+  }
+  const absl::string_view name = next.text;
+  if (IsReserved(name)) {
+    Error(next.range, absl::StrCat("expected ", what, ", and `", name, "` is a reserved word"));
+    return std::nullopt;
+  }
+  if (IsTypeName(name)) {
+    Error(next.range, absl::StrCat("expected ", what, ", and `", name, "` is a type"));
+    return std::nullopt;
+  }
+  if (!in_graph_ && name.find_first_of(".'") != absl::string_view::npos) {
+    Error(next.range,
+          absl::StrCat("a model cannot define `", name, "`: names with a point or a prime are given by the compiler"))
+        .Help("use a name of letters, digits and _");
+    return std::nullopt;
+  }
+  if (absl::EndsWith(name, ".T") || absl::EndsWith(name, ".shape")) {
+    Error(next.range,
+          absl::StrCat("`", name, "` cannot be defined: `.T` and `.shape` at the end of a name are what a value has"));
+    return std::nullopt;
+  }
+  const Token token = Take();
+  return ast::Identifier{std::string(token.text), token.range};
+}
+
+std::optional<ast::Identifier> Parser::MentionedName(absl::string_view what) {
+  const Token& next = Peek();
+  if (next.kind != TokenKind::kName || IsReserved(next.text)) {
+    Expected(what);
+    return std::nullopt;
+  }
+  const Token token = Take();
+  return ast::Identifier{std::string(token.text), token.range};
+}
+
+std::optional<ast::Block> Parser::ParseBlock(absl::string_view of) {
+  const Nesting nesting(*this);
+  if (!nesting.ok() || !Expect("{", absl::StrCat("to begin ", of))) return std::nullopt;
+  ast::Block block;
+  ParseItems([&] {
+    if (At("dim") && PeekAfter(1).kind == TokenKind::kName && !PeekAfter(1).starts_line) return ParseDims(block);
+    std::optional<ast::Statement> statement = ParseStatement();
+    if (!statement) return false;
+    block.push_back(*std::move(statement));
+    return true;
+  });
+  return block;
+}
+
+bool Parser::ParseDims(std::vector<ast::Statement>& statements) {
+  SourceRange first = Take().range;
+  do {
+    std::optional<ast::Identifier> name = DefinedName("the name of a dim");
+    if (!name || !Expect("=", "and the size of the dim")) return false;
+    ExpressionPtr value = ParseExpression();
+    if (!value) return false;
+    ast::Statement statement{Since(first), ast::Dim{*std::move(name), std::move(value)}};
+    statement.depth = DepthOf(statement.node);
+    statements.push_back(std::move(statement));
+    if (At(",")) first = PeekAfter(1).range;
+  } while (Accept(","));
+  return EndStatement("the size of a dim");
+}
+
+std::optional<ast::Statement> Parser::ParseStatement() {
+  const SourceRange first = Peek().range;
+  std::optional<ast::Statement::Node> node = ParseStatementNode();
+  if (!node) return std::nullopt;
+  ast::Statement statement{Since(first), *std::move(node)};
+  statement.depth = DepthOf(statement.node);
+  if (Peek().kind == TokenKind::kNote) {
+    statement.note = ParseNote();
+    if (!statement.note) return std::nullopt;
+  }
+  if (!EndStatement("a statement")) return std::nullopt;
+  return statement;
+}
+
+bool Parser::EndStatement(absl::string_view after) {
+  if (Accept(";") || At("}") || Peek().kind == TokenKind::kNewline || Peek().kind == TokenKind::kEnd) return true;
+  Expected(absl::StrCat("the end of the line after ", after));
+  return false;
+}
+
+std::optional<ast::Statement::Node> Parser::ParseStatementNode() {
+  using Node = ast::Statement::Node;
+  const Token& next = Peek();
+  const absl::string_view word = next.kind == TokenKind::kName ? next.text : "";
+  if (word == "for") return ParseFor();
+  if (word == "if") return ParseIf();
+  if (word == "next") {
+    Take();
+    std::optional<ast::Identifier> name = MentionedName("the name of a state");
+    if (!name || !Expect("=", "and the next value of the state")) return std::nullopt;
+    ExpressionPtr value = ParseExpression();
+    if (!value) return std::nullopt;
+    return Node(ast::Next{*std::move(name), std::move(value)});
+  }
+  if (word == "yield" || word == "return") {
+    Take();
+    std::optional<std::vector<ExpressionPtr>> values = ParseExpressions();
+    if (!values) return std::nullopt;
+    if (word == "yield") return Node(ast::Yield{*std::move(values)});
+    return Node(ast::Return{*std::move(values)});
+  }
+  // Declaring words are keywords only before a name.
+  if (PeekAfter(1).kind == TokenKind::kName && !PeekAfter(1).starts_line) {
+    if (word == "input") return ParseDeclaration(ast::DeclarationKind::kInput);
+    if (word == "param") return ParseDeclaration(ast::DeclarationKind::kParam);
+    if (word == "state") return ParseDeclaration(ast::DeclarationKind::kState);
+    if (word == "output") {
+      Take();
+      std::optional<std::vector<ExpressionPtr>> values = ParseExpressions();
+      if (!values) return std::nullopt;
+      return Node(ast::Output{*std::move(values)});
+    }
+    if (word == "section") {
+      Take();
+      std::optional<ast::Identifier> name = MentionedName("the name of a section");
+      if (!name) return std::nullopt;
+      return Node(ast::Section{*std::move(name)});
+    }
+  }
+  return ParseAssignment();
+}
+
+std::optional<ast::Statement::Node> Parser::ParseDeclaration(ast::DeclarationKind kind) {
+  const std::string word(Take().text);
+  std::optional<ast::Identifier> name = DefinedName(absl::StrCat("the name of ", word == "input" ? "an " : "a ", word));
+  if (!name || !Expect(":", absl::StrCat("and a type: ", word, " ", name->text, " : float[…]"))) return std::nullopt;
+  std::optional<ast::TypeExpression> type = ParseType();
+  if (!type) return std::nullopt;
+  ast::Declaration declaration{kind, *std::move(name), *std::move(type), nullptr};
+  if (Accept("=") && !(declaration.initial = ParseExpression())) return std::nullopt;
+  return ast::Statement::Node(std::move(declaration));
+}
+
+std::optional<ast::Statement::Node> Parser::ParseAssignment() {
+  ast::Assignment assignment;
+  do {
+    std::optional<ast::Identifier> name = DefinedName("a statement");
+    if (!name) return std::nullopt;
+    ast::Target target{*std::move(name), std::nullopt};
+    if (Accept(":")) {
+      target.type = ParseType();
+      if (!target.type) return std::nullopt;
+    }
+    assignment.targets.push_back(std::move(target));
+  } while (Accept(","));
+  if (!Accept("=")) {
+    if (Diagnostic* error = Expected("`=`")) {
+      if (Peek().kind == TokenKind::kPunctuation && (Peek().text == "(" || Peek().text == "[" || Peek().text == ".")) {
+        error->Help("a statement binds a name to its value: name = expression");
+      }
+      if (Peek().kind == TokenKind::kPunctuation && PeekAfter(1).text == "=" && Peek().text.size() == 1) {
+        const std::string& name = assignment.targets.back().name.text;
+        error->Help(absl::StrCat("bind the name again: ", name, " = ", name, " ", Peek().text, " …"));
+      }
+    }
+    return std::nullopt;
+  }
+  const SourceRange first = Peek().range;
+  std::optional<std::vector<ExpressionPtr>> values = ParseExpressions();
+  if (!values) return std::nullopt;
+  assignment.value =
+      values->size() == 1 ? std::move(values->front()) : Make(Since(first), ast::Tuple{*std::move(values)});
+  if (!assignment.value) return std::nullopt;
+  return ast::Statement::Node(std::move(assignment));
+}
+
+std::optional<ast::Statement::Node> Parser::ParseFor() {
+  Take();
+  ast::For loop;
+  do {
+    std::optional<ast::Identifier> variable = DefinedName("a name for the items of the list");
+    if (!variable) return std::nullopt;
+    loop.variables.push_back(*std::move(variable));
+  } while (Accept(","));
+  if (!Expect("in", "and a list") || !(loop.list = ParseHeadExpression())) return std::nullopt;
+  std::optional<ast::Block> body = ParseBlock("the repeated statements");
+  if (!body) return std::nullopt;
+  loop.body = *std::move(body);
+  return ast::Statement::Node(std::move(loop));
+}
+
+std::optional<ast::Statement::Node> Parser::ParseIf() {
+  const Nesting nesting(*this);
+  if (!nesting.ok()) return std::nullopt;
+  Take();
+  ast::If choice;
+  if (!(choice.condition = ParseHeadExpression())) return std::nullopt;
+  std::optional<ast::Block> then_block = ParseBlock("the chosen statements");
+  if (!then_block) return std::nullopt;
+  choice.then_block = *std::move(then_block);
+  // `else` begins no statement, so it may stand on a line of its own.
+  const bool continued = std::exchange(continues_, true);
+  if (!At("else")) {
+    continues_ = continued;
+    return ast::Statement::Node(std::move(choice));
+  }
+  Take();
+  if (At("if")) {
+    const SourceRange first = Peek().range;
+    std::optional<ast::Statement::Node> other = ParseIf();
+    if (!other) return std::nullopt;
+    ast::Statement statement{Since(first), *std::move(other)};
+    statement.depth = DepthOf(statement.node);
+    choice.else_block.push_back(std::move(statement));
+  } else {
+    std::optional<ast::Block> else_block = ParseBlock("the other statements");
+    if (!else_block) return std::nullopt;
+    choice.else_block = *std::move(else_block);
+  }
+  return ast::Statement::Node(std::move(choice));
+}
+
+std::optional<ast::TypeExpression> Parser::ParseType() {
+  ast::TypeExpression type;
+  const SourceRange first = Peek().range;
+  std::optional<ast::Identifier> element = MentionedName("a type");
+  if (!element) return std::nullopt;
+  if (element->text == "like") {
+    if (!Expect("(", "and a value")) return std::nullopt;
+    type.like = ParseExpression();
+    if (!type.like || !Expect(")", "after the value")) return std::nullopt;
+  } else if (!IsTypeName(element->text)) {
+    Error(element->range, absl::StrCat("`", element->text, "` is not a type"))
+        .Help("the types are bool, u8, i32, i64, bf16, f32, f64 and float, with sizes as in float[64,10]");
+    return std::nullopt;
+  } else if (At("[")) {
+    Take();
+    std::optional<std::vector<ExpressionPtr>> dims = ParseExpressions();
+    if (!dims || !Expect("]", "after the sizes of the type")) return std::nullopt;
+    type.dims = *std::move(dims);
+  }
+  type.element = *std::move(element);
+  type.range = Since(first);
+  return type;
+}
+
+// | [of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES]
+std::optional<ast::Note> Parser::ParseNote() {
+  const Token token = Take();
+  ast::Note note;
+  note.range = token.range;
+  const std::vector<std::string> words =
+      absl::StrSplit(token.text.substr(1), absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  auto is_place = [&](const std::string& word) {
+    const std::vector<std::string> parts = absl::StrSplit(word, ':');
+    int line = 0;
+    int column = 0;
+    if (parts.size() < 2 || !absl::SimpleAtoi(parts[parts.size() - 2], &line) ||
+        !absl::SimpleAtoi(parts.back(), &column) || line < 1 || column < 1) {
+      return false;
+    }
+    note.line = line;
+    note.column = column;
+    note.file = absl::StrJoin(parts.begin(), parts.end() - 2, ":");
+    return true;
+  };
+  size_t i = 0;
+  if (i + 1 < words.size() && words[i] == "of") {
+    note.of = words[i + 1];
+    i += 2;
+  }
+  // The path of a file may have blanks in it.
+  for (size_t place = i; place < words.size(); ++place) {
+    if (!is_place(words[place])) continue;
+    note.file =
+        absl::StrCat(absl::StrJoin(words.begin() + i, words.begin() + place, " "), place > i ? " " : "", note.file);
+    i = place + 1;
+    break;
+  }
+  if (i < words.size() && words[i] == "alias") {
+    for (++i; i < words.size() && words[i] != "arena"; ++i) note.aliases.push_back(words[i]);
+  }
+  if (i + 1 < words.size() && words[i] == "arena") {
+    const std::vector<std::string> parts = absl::StrSplit(words[i + 1], '+');
+    int64_t offset = 0;
+    int64_t bytes = 0;
+    if (parts.size() == 2 && absl::SimpleAtoi(parts[0], &offset) && absl::SimpleAtoi(parts[1], &bytes) && offset >= 0 &&
+        bytes >= 0) {
+      note.arena = {offset, bytes};
+      i += 2;
+    }
+  }
+  if (i < words.size() || words.empty()) {
+    Error(token.range, words.empty() ? "an empty note" : absl::StrCat("`", words[i], "` does not belong in a note"))
+        .Help(
+            "a note reads | [of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES]; the logical or is "
+            "written `or`");
+    return std::nullopt;
+  }
+  return note;
+}
+
+}  // namespace gradus::frontend
