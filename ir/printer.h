@@ -15,4 +15,8 @@ std::string Print(const Statement& statement);
 // point.
 std::string PrintLiteral(const Tensor& literal);
 
+// Whether a scalar literal as operand `index` of `user` takes its type from another operand, so that it prints without
+// one: an operand of the same element type by the rule of the operation that is not a literal itself.
+bool LiteralHasContext(const Statement& user, size_t index);
+
 }  // namespace gradus::ir

@@ -1,0 +1,223 @@
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "ir/builder.h"
+#include "ir/check.h"
+
+namespace gradus::ir {
+namespace {
+
+bool IsScalarLiteral(const Value& value) {
+  return value.definition != nullptr && value.definition->op == Op::kConstant && value.type.rank() == 0 &&
+         value.name.empty();
+}
+
+// Operands that the text writes as names: of `next`, `grad`, `fused` and all but the value of a custom vjp.
+bool OperandIsName(const Statement& user, int operand) {
+  switch (user.op) {
+    case Op::kNext:
+      return operand == 0;
+    case Op::kFused:
+      return true;
+    case Op::kCustomVjp:
+      return operand != 0;
+    case Op::kGrad:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+NameTable::NameTable(const Region& region) {
+  for (const auto& parameter : region.parameters) names_.emplace(parameter->name, 1);
+  for (const auto& statement : region.statements) {
+    for (const auto& result : statement->results) {
+      if (!result->name.empty()) names_.emplace(result->name, 1);
+    }
+  }
+}
+
+std::string NameTable::Unique(absl::string_view base) {
+  const auto [entry, fresh] = names_.emplace(std::string(base), 1);
+  if (fresh) return std::string(base);
+  int count = entry->second;
+  std::string candidate;
+  do {
+    candidate = absl::StrCat(base, "'", ++count);
+  } while (!names_.emplace(candidate, 1).second);
+  names_[base] = count;
+  return candidate;
+}
+
+bool MayNest(const Value& value, absl::Span<const Use> uses, const Note& yield_note) {
+  if (value.definition == nullptr || !value.name.empty() || uses.size() != 1) return false;
+  const Statement& definition = *value.definition;
+  if (definition.results.size() != 1 || definition.region != nullptr ||
+      Info(definition.op).family == OpFamily::kSpecial) {
+    return false;
+  }
+  if (definition.op == Op::kConstant && value.type.rank() != 0) return false;
+  if (!definition.note.aliases.empty()) return false;
+  const Use& use = uses[0];
+  if (use.user == nullptr) return definition.note.SamePosition(yield_note);
+  return !OperandIsName(*use.user, use.operand) && definition.note.SamePosition(use.user->note) &&
+         definition.section == use.user->section;
+}
+
+namespace {
+
+class Naming {
+ public:
+  // `yield_note` is what a nested yield of the region inherits; null for the body of the graph, whose outputs are
+  // named.
+  Naming(Region& region, const Note* yield_note, absl::Span<const Output> outputs)
+      : region_(region), yield_note_(yield_note), outputs_(outputs), names_(region) {}
+
+  bool Run() {
+    SplitLiterals();
+    uses_ = Uses(region_);
+    AlignNotes();
+    NameValues();
+    Reorder();
+    for (const auto& statement : region_.statements) {
+      if (statement->region != nullptr) changed_ |= Naming(*statement->region, &statement->note, {}).Run();
+    }
+    return changed_;
+  }
+
+ private:
+  // Every use of a scalar literal gets its own statement.
+  void SplitLiterals() {
+    absl::flat_hash_set<const Value*> seen;
+    std::vector<std::unique_ptr<Statement>> statements;
+    const auto own = [&](Value*& operand) {
+      if (!IsScalarLiteral(*operand) || seen.insert(operand).second) return;
+      ValueMap map;
+      statements.push_back(CloneStatement(*operand->definition, map));
+      operand = statements.back()->result();
+      changed_ = true;
+    };
+    for (auto& statement : region_.statements) {
+      for (Value*& operand : statement->operands) own(operand);
+      statements.push_back(std::move(statement));
+    }
+    for (Value*& yield : region_.yields) own(yield);
+    region_.statements = std::move(statements);
+  }
+
+  // A literal has no history of its own: it carries that of its user.
+  void AlignNotes() {
+    for (auto it = region_.statements.rbegin(); it != region_.statements.rend(); ++it) {
+      Statement& statement = **it;
+      if (statement.results.size() != 1 || !IsScalarLiteral(*statement.result())) continue;
+      const auto uses = uses_.of(statement.result());
+      if (uses.size() != 1) continue;
+      const Note* note = uses[0].user != nullptr ? &uses[0].user->note : yield_note_;
+      if (note == nullptr) continue;
+      if (!statement.note.SamePosition(*note) || !statement.note.aliases.empty()) {
+        statement.note = *note;
+        statement.note.aliases.clear();
+        changed_ = true;
+      }
+      if (uses[0].user != nullptr && statement.section != uses[0].user->section) {
+        statement.section = uses[0].user->section;
+        changed_ = true;
+      }
+    }
+  }
+
+  // Users come later in the list, so walking backwards finds them named.
+  void NameValues() {
+    for (const Output& output : outputs_) {
+      if (!output.value->name.empty()) continue;
+      output.value->name = names_.Unique(output.name);
+      changed_ = true;
+    }
+    std::vector<Value*> unnamed;
+    for (auto it = region_.statements.rbegin(); it != region_.statements.rend(); ++it) {
+      for (const auto& result : (*it)->results) {
+        if (!result->name.empty()) continue;
+        if (MayNest(*result, uses_.of(result.get()), yield_note_ ? *yield_note_ : Note())) continue;
+        unnamed.push_back(result.get());
+        origin_[result.get()] = Origin(*result);
+      }
+    }
+    // Numbered in text order.
+    for (auto it = unnamed.rbegin(); it != unnamed.rend(); ++it) {
+      (*it)->name = names_.Unique(origin_[*it]);
+      changed_ = true;
+    }
+  }
+
+  std::string Origin(const Value& value) const {
+    const Statement& definition = *value.definition;
+    if (!definition.note.of.empty()) return absl::StrCat("d.", definition.note.of);
+    for (const Use& use : uses_.of(&value)) {
+      if (use.user == nullptr) continue;
+      if (use.user->op == Op::kNext) return absl::StrCat(use.user->operands[0]->name, ".next");
+      for (const auto& result : use.user->results) {
+        if (!result->name.empty()) return std::string(Base(result->name));
+        const auto found = origin_.find(result.get());
+        if (found != origin_.end()) return std::string(Base(found->second));
+        return Origin(*result);
+      }
+    }
+    return std::string(Info(definition.op).mnemonic);
+  }
+
+  static absl::string_view Base(absl::string_view name) { return name.substr(0, name.find('\'')); }
+
+  // A nested value stands right before its root, operands first, as the reader of the text creates it.
+  void Reorder() {
+    absl::flat_hash_map<const Statement*, std::unique_ptr<Statement>> nested;
+    std::vector<std::unique_ptr<Statement>> statements;
+    std::vector<const Statement*> before, after;
+    for (auto& statement : region_.statements) {
+      before.push_back(statement.get());
+      if (statement->results.size() == 1 && statement->result()->name.empty() &&
+          !uses_.of(statement->result()).empty()) {
+        const Statement* key = statement.get();
+        nested.emplace(key, std::move(statement));
+        continue;
+      }
+      Place(*statement, nested, statements);
+      statements.push_back(std::move(statement));
+    }
+    for (Value* yield : region_.yields) PlaceValue(yield, nested, statements);
+    CHECK(nested.empty()) << "an unnamed value is used outside its region";
+    region_.statements = std::move(statements);
+    for (const auto& statement : region_.statements) after.push_back(statement.get());
+    changed_ |= before != after;
+  }
+
+  using Pending = absl::flat_hash_map<const Statement*, std::unique_ptr<Statement>>;
+  void Place(const Statement& root, Pending& nested, std::vector<std::unique_ptr<Statement>>& out) {
+    for (Value* operand : root.operands) PlaceValue(operand, nested, out);
+  }
+  void PlaceValue(Value* value, Pending& nested, std::vector<std::unique_ptr<Statement>>& out) {
+    if (value->definition == nullptr) return;
+    const auto found = nested.find(value->definition);
+    if (found == nested.end()) return;
+    std::unique_ptr<Statement> statement = std::move(found->second);
+    nested.erase(found);
+    Place(*statement, nested, out);
+    out.push_back(std::move(statement));
+  }
+
+  Region& region_;
+  const Note* yield_note_;
+  absl::Span<const Output> outputs_;
+  NameTable names_;
+  Uses uses_ = Uses(Region());
+  absl::flat_hash_map<const Value*, std::string> origin_;
+  bool changed_ = false;
+};
+
+}  // namespace
+
+bool NameUnnamed(Graph& graph) { return Naming(graph.body, nullptr, graph.outputs).Run(); }
+
+}  // namespace gradus::ir
