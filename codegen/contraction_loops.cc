@@ -1,0 +1,160 @@
+#include "codegen/contraction_loops.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace gradus::codegen {
+namespace {
+
+// Whether `outer` and `inner`, adjacent in the nest, move the operand like one loop.
+bool Adjoin(const AxisStep& outer, const AxisStep& inner, int64_t inner_extent) {
+  return outer.panel == 0 && inner.panel == 0 && outer.step == inner.step * inner_extent;
+}
+
+bool Adjoin(const ContractionLoop& outer, const ContractionLoop& inner) {
+  if (!Adjoin(outer.a, inner.a, inner.extent) || !Adjoin(outer.b, inner.b, inner.extent)) return false;
+  for (size_t i = 0; i < inner.outputs.size(); ++i) {
+    if (!Adjoin(outer.outputs[i], inner.outputs[i], inner.extent)) return false;
+  }
+  return true;
+}
+
+std::vector<ContractionLoop> Collapse(const std::vector<ContractionLoop>& loops) {
+  std::vector<ContractionLoop> result;
+  for (const ContractionLoop& loop : loops) {
+    if (loop.extent == 1) continue;
+    if (!result.empty() && Adjoin(result.back(), loop)) {
+      const int64_t extent = result.back().extent * loop.extent;
+      result.back() = loop;
+      result.back().extent = extent;
+    } else {
+      result.push_back(loop);
+    }
+  }
+  return result;
+}
+
+// Takes one loop out of `loops`; a loop of one turn where there is none.
+ContractionLoop Take(std::vector<ContractionLoop>& loops, int index, int outputs) {
+  if (index < 0) {
+    ContractionLoop none;
+    none.outputs.resize(outputs);
+    return none;
+  }
+  ContractionLoop taken = std::move(loops[index]);
+  loops.erase(loops.begin() + index);
+  return taken;
+}
+
+int AdjacentInOutput(const std::vector<ContractionLoop>& loops) {
+  for (int i = static_cast<int>(loops.size()) - 1; i >= 0; --i) {
+    if (loops[i].outputs[0].step == 1) return i;
+  }
+  return -1;
+}
+
+int Longest(const std::vector<ContractionLoop>& loops) {
+  int longest = -1;
+  for (int i = 0; i < static_cast<int>(loops.size()); ++i) {
+    if (longest < 0 || loops[i].extent >= loops[longest].extent) longest = i;
+  }
+  return longest;
+}
+
+ir::RightOperand RightOperandOf(const ContractionLoops& loops, int64_t lanes, int64_t widest) {
+  const AxisStep& column = loops.column.b;
+  const AxisStep& contracted = loops.contracted.b;
+  if (contracted.panel != 0 || column.step != 1) return ir::RightOperand::kStrided;
+  if (column.panel == 0) return ir::RightOperand::kRows;
+  const bool width_fits = column.panel % lanes == 0 && column.panel / lanes <= widest;
+  return width_fits ? ir::RightOperand::kPacked : ir::RightOperand::kStrided;
+}
+
+bool InPanels(const AxisStep& step) { return step.panel != 0; }
+
+}  // namespace
+
+int64_t ContractionLoops::outer_count() const {
+  int64_t count = 1;
+  for (const ContractionLoop& loop : outer) count *= loop.extent;
+  return count;
+}
+
+int64_t ContractionLoops::contracted_blocks() const {
+  int64_t count = (contracted.extent + blocking.block_k - 1) / blocking.block_k;
+  for (const ContractionLoop& loop : contracted_outer) count *= loop.extent;
+  return count;
+}
+
+ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target, bool direct) {
+  CHECK(spec.outputs >= 1) << "a contraction that writes nothing";
+  std::vector<ContractionLoop> rows = Collapse(spec.rows);
+  std::vector<ContractionLoop> columns = Collapse(spec.columns);
+  std::vector<ContractionLoop> contracted = Collapse(spec.contracted);
+  ContractionLoops result;
+  result.swapped = columns.empty() || (AdjacentInOutput(columns) < 0 && AdjacentInOutput(rows) >= 0);
+  if (result.swapped) {
+    std::swap(rows, columns);
+    for (std::vector<ContractionLoop>* loops : {&rows, &columns, &contracted}) {
+      for (ContractionLoop& loop : *loops) std::swap(loop.a, loop.b);
+    }
+  }
+  const int adjacent = AdjacentInOutput(columns);
+  result.column = Take(columns, adjacent >= 0 ? adjacent : Longest(columns), spec.outputs);
+  result.row = Take(rows, Longest(rows), spec.outputs);
+  result.contracted = Take(contracted, static_cast<int>(contracted.size()) - 1, spec.outputs);
+  result.contracted_outer = std::move(contracted);
+  result.outer = Collapse(spec.batch);
+  if (result.swapped) {
+    for (ContractionLoop& loop : result.outer) std::swap(loop.a, loop.b);
+  }
+  for (std::vector<ContractionLoop>* loops : {&rows, &columns}) {
+    for (ContractionLoop& loop : *loops) result.outer.push_back(std::move(loop));
+  }
+
+  ir::ContractionShape shape;
+  shape.type = spec.type;
+  shape.outer = result.outer_count();
+  shape.rows = result.row.extent;
+  shape.columns = result.column.extent;
+  shape.contracted = result.contracted.extent;
+  shape.slices = spec.slices;
+  shape.direct = direct && result.column.outputs[0].step == 1 && result.column.outputs[0].panel == 0;
+  const int64_t bytes = ir::ByteWidth(spec.type);
+  const int64_t lanes = target.vector_bytes() / bytes;
+  shape.right = RightOperandOf(result, lanes, ir::WidestPanelVectors(target));
+  shape.right_row_bytes = result.contracted.b.step * bytes;
+  shape.panel_columns = result.column.b.panel;
+  result.blocking = ir::ChooseBlocking(shape, target);
+
+  int64_t k = result.contracted.extent;
+  for (const ContractionLoop& loop : result.contracted_outer) k *= loop.extent;
+  bool tiles = !spec.lanes16 && (spec.slices == 1 || result.contracted_outer.empty());
+  tiles &= !InPanels(result.row.a) && !InPanels(result.contracted.a) && !InPanels(result.row.b);
+  for (const ContractionLoop& loop : result.contracted_outer) tiles &= !InPanels(loop.a);
+  for (const AxisStep& step : result.row.outputs) tiles &= !InPanels(step);
+  tiles &= result.row.extent * result.column.extent > 1;
+  tiles &= shape.right == ir::RightOperand::kPacked || !InPanels(result.column.b);
+  result.method = spec.lanes16 ? ContractionMethod::kLanes
+                  : tiles      ? ContractionMethod::kTiles
+                               : ContractionMethod::kScalar;
+  return result;
+}
+
+llvm::Value* EmitOffset(llvm::IRBuilder<>& builder, const AxisStep& step, llvm::Value* index) {
+  if (step.panel == 0) {
+    if (step.step == 0) return builder.getInt64(0);
+    return step.step == 1 ? index : builder.CreateNSWMul(index, builder.getInt64(step.step));
+  }
+  llvm::Value* panel = builder.CreateUDiv(index, builder.getInt64(step.panel));
+  llvm::Value* within = builder.CreateURem(index, builder.getInt64(step.panel));
+  return builder.CreateNSWAdd(builder.CreateNSWMul(panel, builder.getInt64(step.panel_step)),
+                              builder.CreateNSWMul(within, builder.getInt64(step.step)));
+}
+
+std::pair<int64_t, int64_t> SliceOf(int64_t contracted, int64_t slices, int64_t i) {
+  const int64_t length = (contracted + slices - 1) / slices;
+  return {std::min(contracted, i * length), std::min(contracted, (i + 1) * length)};
+}
+
+}  // namespace gradus::codegen

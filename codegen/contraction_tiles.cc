@@ -1,0 +1,267 @@
+// A contraction by register tiles: outer loops, panels of b (packed, or read in place), blocks of k, tiles.
+#include <algorithm>
+
+#include "codegen/contraction_emit.h"
+#include "codegen/contraction_pack.h"
+#include "codegen/counted_loop.h"
+
+namespace gradus::codegen {
+namespace {
+
+using llvm::Value;
+
+class TilesEmitter {
+ public:
+  explicit TilesEmitter(const ContractionJob& job)
+      : job_(job),
+        loops_(job.loops),
+        blocking_(job.loops.blocking),
+        builder_(job.context.builder),
+        type_(job.spec.type),
+        bytes_(ir::ByteWidth(type_)),
+        panel_columns_(blocking_.panel_columns()),
+        panels_((loops_.column.extent + panel_columns_ - 1) / panel_columns_),
+        last_columns_(loops_.column.extent - (panels_ - 1) * panel_columns_),
+        tiles_((loops_.row.extent + blocking_.tile_rows - 1) / blocking_.tile_rows),
+        large_tiles_(loops_.row.extent - tiles_ * (blocking_.tile_rows - 1)) {}
+
+  void Emit() {
+    const int64_t groups = loops_.outer_count() * panels_;
+    EmitShare(job_.context, groups * tiles_, blocking_.one_thread, [&](Value* first, Value* last) {
+      // The share may begin and end within a panel; a panel that it meets is packed once.
+      Value* first_group = builder_.CreateUDiv(first, Int(tiles_));
+      Value* end_group = builder_.CreateUDiv(builder_.CreateNSWAdd(last, Int(tiles_ - 1)), Int(tiles_));
+      EmitLoop(builder_, first_group, end_group, 1, [&](Value* group) {
+        Value* base = builder_.CreateNSWMul(group, Int(tiles_));
+        EmitGroup(group, Max(builder_.CreateNSWSub(first, base), Int(0)),
+                  Min(builder_.CreateNSWSub(last, base), Int(tiles_)));
+      });
+    });
+  }
+
+ private:
+  Value* Int(int64_t value) { return builder_.getInt64(value); }
+  Value* Min(Value* x, Value* y) { return builder_.CreateSelect(builder_.CreateICmpSLT(x, y), x, y); }
+  Value* Max(Value* x, Value* y) { return builder_.CreateSelect(builder_.CreateICmpSLT(x, y), y, x); }
+  Value* Bytes(const AxisStep& step) { return Int(step.step * bytes_); }
+  Value* Advance(Value* pointer, Value* elements) { return EmitAdvance(builder_, type_, pointer, elements); }
+  Value* RowOf(Value* tile) {
+    Value* short_tiles = Max(builder_.CreateNSWSub(tile, Int(large_tiles_)), Int(0));
+    return builder_.CreateNSWSub(builder_.CreateNSWMul(tile, Int(blocking_.tile_rows)), short_tiles);
+  }
+
+  // What is fixed while one thread works on one panel of one turn of the outer loops.
+  struct Group {
+    Value* a;
+    Value* b;
+    Value* first_column;
+    Value* columns;
+    Value* is_last;               // the last panel
+    std::vector<Value*> outputs;  // offsets of the outer indices
+  };
+
+  void EmitGroup(Value* flat, Value* first_tile, Value* end_tile) {
+    Value* panel = panels_ == 1 ? Int(0) : builder_.CreateURem(flat, Int(panels_));
+    Value* outer = panels_ == 1 ? flat : builder_.CreateUDiv(flat, Int(panels_));
+    const std::vector<Value*> indices = EmitIndices(builder_, loops_.outer, outer);
+    Group group;
+    group.first_column = builder_.CreateNSWMul(panel, Int(panel_columns_));
+    group.is_last = builder_.CreateICmpEQ(panel, Int(panels_ - 1));
+    group.columns = last_columns_ == panel_columns_
+                        ? Int(panel_columns_)
+                        : builder_.CreateSelect(group.is_last, Int(last_columns_), Int(panel_columns_));
+    group.a = Advance(job_.a, EmitOffsets(builder_, loops_.outer, indices, [](const auto& l) { return l.a; }));
+    Value* b = EmitOffsets(builder_, loops_.outer, indices, [](const auto& l) { return l.b; });
+    b = builder_.CreateNSWAdd(b, EmitOffset(builder_, loops_.column.b, group.first_column));
+    group.b = Advance(job_.b, b);
+    for (int o = 0; o < job_.spec.outputs; ++o) {
+      group.outputs.push_back(
+          EmitOffsets(builder_, loops_.outer, indices, [o](const auto& l) { return l.outputs[o]; }));
+    }
+    pack_per_block_ = blocking_.pack && loops_.contracted_blocks() > 1;
+    if (blocking_.pack && !pack_per_block_) EmitPack(group, Int(0), Int(0), Int(loops_.contracted.extent));
+    if (job_.direct != nullptr) {
+      Value* c = builder_.CreateNSWAdd(group.outputs[0], group.first_column);
+      c = builder_.CreateNSWAdd(c, builder_.CreateNSWMul(RowOf(first_tile), Int(loops_.row.outputs[0].step)));
+      EmitBlocks(group, first_tile, end_tile, 0, loops_.contracted.extent, Advance(job_.direct, c),
+                 Bytes(loops_.row.outputs[0]));
+      return;
+    }
+    EmitLoop(builder_, first_tile, end_tile, blocking_.block_tiles, [&](Value* tile) {
+      Value* end = Min(builder_.CreateNSWAdd(tile, Int(blocking_.block_tiles)), end_tile);
+      for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
+        const auto [begin_k, end_k] = SliceOf(loops_.contracted.extent, job_.spec.slices, slice);
+        if (begin_k == end_k) continue;
+        EmitBlocks(group, tile, end, begin_k, end_k, Buffer(slice), Int(panel_columns_ * bytes_));
+      }
+      EmitEpilogue(group, tile, end);
+    });
+  }
+
+  Value* Buffer(int64_t slice) {
+    const int64_t rows = blocking_.block_tiles * blocking_.tile_rows;
+    return builder_.CreateGEP(builder_.getInt8Ty(), job_.context.scratch,
+                              Int(blocking_.pack_bytes + slice * rows * panel_columns_ * bytes_));
+  }
+
+  // Copies the terms [begin, end) of the innermost contracted axis of the panel into scratch.
+  void EmitPack(const Group& group, Value* outer_offset, Value* begin, Value* end) {
+    llvm::Function* pack =
+        PackFunction(*builder_.GetInsertBlock()->getModule(), job_.context.target, type_, panel_columns_);
+    const AxisStep& step = loops_.contracted.b;
+    auto copy = [&](Value* from_k, Value* to_k) {
+      Value* from = Advance(group.b, builder_.CreateNSWAdd(outer_offset, EmitOffset(builder_, step, from_k)));
+      Value* to = Advance(job_.context.scratch,
+                          builder_.CreateNSWMul(builder_.CreateNSWSub(from_k, begin), Int(panel_columns_)));
+      builder_.CreateCall(
+          pack, {to, from, builder_.CreateNSWSub(to_k, from_k), group.columns, Bytes(step), Bytes(loops_.column.b)});
+    };
+    if (step.panel == 0) return copy(begin, end);
+    Value* first = builder_.CreateUDiv(begin, Int(step.panel));
+    Value* last = builder_.CreateUDiv(builder_.CreateNSWAdd(end, Int(step.panel - 1)), Int(step.panel));
+    EmitLoop(builder_, first, last, 1, [&](Value* panel) {
+      Value* start = builder_.CreateNSWMul(panel, Int(step.panel));
+      copy(Max(start, begin), Min(builder_.CreateNSWAdd(start, Int(step.panel)), end));
+    });
+  }
+
+  // Tiles [first, end) over the terms [begin_k, end_k) of every turn of the outer contracted loops, into c.
+  void EmitBlocks(const Group& group, Value* first, Value* end, int64_t begin_k, int64_t end_k, Value* c,
+                  Value* c_row) {
+    int64_t turns = 1;
+    for (const ContractionLoop& loop : loops_.contracted_outer) turns *= loop.extent;
+    EmitLoop(builder_, Int(0), Int(turns), 1, [&](Value* turn) {
+      const std::vector<Value*> indices = EmitIndices(builder_, loops_.contracted_outer, turn);
+      Value* a = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.a; });
+      Value* b = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.b; });
+      EmitLoop(builder_, Int(begin_k), Int(end_k), blocking_.block_k, [&](Value* k) {
+        Value* block_end = Min(builder_.CreateNSWAdd(k, Int(blocking_.block_k)), Int(end_k));
+        Value* terms = builder_.CreateNSWSub(block_end, k);
+        Value* a_block = Advance(group.a, builder_.CreateNSWAdd(a, EmitOffset(builder_, loops_.contracted.a, k)));
+        Value* b_block = nullptr;
+        Value* b_k = Int(panel_columns_ * bytes_);
+        if (pack_per_block_) {
+          EmitPack(group, b, k, block_end);
+          b_block = job_.context.scratch;
+        } else if (blocking_.pack) {
+          b_block = Advance(job_.context.scratch, builder_.CreateNSWMul(k, Int(panel_columns_)));
+        } else {
+          b_block = Advance(group.b, builder_.CreateNSWAdd(b, EmitOffset(builder_, loops_.contracted.b, k)));
+          b_k = Bytes(loops_.contracted.b);
+        }
+        Value* begun = builder_.CreateOr(builder_.CreateICmpNE(k, Int(begin_k)), builder_.CreateICmpNE(turn, Int(0)));
+        Value* accumulate = builder_.CreateZExt(begun, builder_.getInt64Ty());
+        EmitTileCalls(group, first, end, terms, accumulate, a_block, b_block, b_k, c, c_row);
+      });
+    });
+  }
+
+  // Tiles of tile_rows rows stand first, those of one row less behind them.
+  void EmitTileCalls(const Group& group, Value* first, Value* end, Value* terms, Value* accumulate, Value* a, Value* b,
+                     Value* b_k, Value* c, Value* c_row) {
+    Value* first_row = RowOf(first);
+    auto call = [&](Value* from, Value* to, int64_t rows) {
+      Value* count = builder_.CreateNSWSub(to, from);
+      EmitIf(builder_, builder_.CreateICmpSGT(count, Int(0)), [&] {
+        Value* row = RowOf(from);
+        Value* a_tile = Advance(a, builder_.CreateNSWMul(row, Int(loops_.row.a.step)));
+        Value* c_tile = builder_.CreateGEP(builder_.getInt8Ty(), c,
+                                           builder_.CreateNSWMul(builder_.CreateNSWSub(row, first_row), c_row));
+        Value* function = Function(group, rows);
+        llvm::FunctionType* signature = Function(rows, false)->getFunctionType();
+        const int64_t last_lanes = (last_columns_ - 1) % blocking_.lanes + 1;
+        builder_.CreateCall(signature, function,
+                            {a_tile, b, c_tile, terms, count, accumulate, Bytes(loops_.row.a),
+                             Bytes(loops_.contracted.a), b_k, c_row, Int(last_lanes)});
+      });
+    };
+    call(first, Min(end, Int(large_tiles_)), blocking_.tile_rows);
+    if (large_tiles_ < tiles_) call(Max(first, Int(large_tiles_)), end, blocking_.tile_rows - 1);
+  }
+
+  llvm::Function* Function(int64_t rows, bool last) {
+    const int64_t columns = last ? last_columns_ : panel_columns_;
+    const Tile tile{type_, blocking_.lanes, (columns + blocking_.lanes - 1) / blocking_.lanes, rows};
+    const bool b_padded = blocking_.pack || loops_.column.b.panel != 0;
+    const bool c_padded = job_.direct == nullptr;
+    const bool masked = columns % blocking_.lanes != 0 && !(b_padded && c_padded);
+    return TileFunction(*builder_.GetInsertBlock()->getModule(), job_.context.target, tile, masked, b_padded, c_padded);
+  }
+  Value* Function(const Group& group, int64_t rows) {
+    llvm::Function* last = Function(rows, true);
+    if (panels_ == 1) return last;
+    llvm::Function* whole = Function(rows, false);
+    return last == whole ? whole : builder_.CreateSelect(group.is_last, last, whole);
+  }
+
+  void EmitEpilogue(const Group& group, Value* first, Value* end) {
+    Value* first_row = RowOf(first);
+    EmitLoop(builder_, first_row, RowOf(end), 1, [&](Value* row) {
+      std::vector<Value*> rows;
+      for (int o = 0; o < job_.spec.outputs; ++o) {
+        rows.push_back(builder_.CreateNSWAdd(group.outputs[o], EmitOffset(builder_, loops_.row.outputs[o], row)));
+      }
+      Value* buffered = builder_.CreateNSWMul(builder_.CreateNSWSub(row, first_row), Int(panel_columns_));
+      auto finish = [&](Value* column, Value* mask) {
+        Value* index = builder_.CreateNSWAdd(group.first_column, column);
+        std::vector<Value*> offsets;
+        std::vector<int64_t> steps;
+        for (int o = 0; o < job_.spec.outputs; ++o) {
+          const AxisStep& step = loops_.column.outputs[o];
+          CHECK(step.panel % blocking_.lanes == 0) << "a vector across two panels";
+          offsets.push_back(builder_.CreateNSWAdd(rows[o], EmitOffset(builder_, step, index)));
+          steps.push_back(step.step);
+        }
+        Value* value = Finished(builder_.CreateNSWAdd(buffered, column));
+        job_.epilogue({builder_, value, static_cast<int>(blocking_.lanes), mask, offsets, steps});
+      };
+      const int64_t tail = last_columns_ % blocking_.lanes;
+      Value* whole = group.columns;
+      if (tail != 0) {
+        whole = panels_ == 1 ? Int(last_columns_ - tail)
+                             : builder_.CreateSelect(group.is_last, Int(last_columns_ - tail), Int(panel_columns_));
+      }
+      EmitLoop(builder_, Int(0), whole, blocking_.lanes, [&](Value* column) { finish(column, nullptr); });
+      if (tail == 0) return;
+      EmitIf(builder_, panels_ == 1 ? builder_.getTrue() : group.is_last,
+             [&] { finish(Int(last_columns_ - tail), EmitLaneMask(builder_, blocking_.lanes, Int(tail))); });
+    });
+  }
+
+  Value* Finished(Value* element) {
+    llvm::Type* vector =
+        llvm::FixedVectorType::get(ElementType(builder_, type_), static_cast<unsigned>(blocking_.lanes));
+    Value* sum = nullptr;
+    for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
+      const auto [begin, end] = SliceOf(loops_.contracted.extent, job_.spec.slices, slice);
+      Value* part = begin == end ? llvm::Constant::getNullValue(vector)
+                                 : static_cast<Value*>(builder_.CreateAlignedLoad(
+                                       vector, Advance(Buffer(slice), element), llvm::Align(bytes_)));
+      if (sum == nullptr) {
+        sum = part;
+      } else {
+        sum = vector->isIntOrIntVectorTy() ? builder_.CreateAdd(sum, part) : builder_.CreateFAdd(sum, part);
+      }
+    }
+    return sum;
+  }
+
+  const ContractionJob& job_;
+  const ContractionLoops& loops_;
+  const ir::Blocking& blocking_;
+  llvm::IRBuilder<>& builder_;
+  const ir::DType type_;
+  const int64_t bytes_;
+  const int64_t panel_columns_;
+  const int64_t panels_;
+  const int64_t last_columns_;
+  const int64_t tiles_;
+  const int64_t large_tiles_;
+  bool pack_per_block_ = false;
+};
+
+}  // namespace
+
+void EmitTiles(const ContractionJob& job) { TilesEmitter(job).Emit(); }
+
+}  // namespace gradus::codegen

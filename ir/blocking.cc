@@ -1,0 +1,74 @@
+#include "ir/blocking.h"
+
+#include <algorithm>
+
+namespace gradus::ir {
+namespace {
+
+constexpr int64_t kBlockK = 1024;
+constexpr int64_t kBufferedRows = 96;   // of the panel, between microkernel and epilogue: stays in the L1 cache
+constexpr int64_t kSlicedRows = 24;     // the same where every slice has a buffer of its own
+constexpr int64_t kInlineWork = 16384;  // multiply-adds up to which a call and a buffer cost more than code
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
+
+int64_t Lanes(DType type, const Target& target) { return target.vector_bytes() / ByteWidth(type); }
+
+int64_t PanelVectors(DType type, int64_t columns, const Target& target) {
+  const int64_t vectors = CeilDiv(columns, Lanes(type, target));
+  return CeilDiv(vectors, CeilDiv(vectors, WidestPanelVectors(target)));
+}
+
+// Rows of the largest tile: accumulators, the vectors of B and one broadcast of A fit the registers.
+int64_t LargestTile(int64_t vectors, const Target& target) {
+  if (target.isa == Isa::kAvx512) return vectors >= 4 ? 6 : vectors == 3 ? 8 : vectors == 2 ? 12 : 14;
+  if (target.isa == Isa::kAvx2) return vectors == 2 ? 6 : 10;
+  return 2;  // every multiply-add is a call
+}
+
+}  // namespace
+
+// As the register file allows.
+int64_t WidestPanelVectors(const Target& target) { return target.isa == Isa::kAvx512 ? 4 : 2; }
+
+bool RunsOnOneThread(Size multiply_adds) { return multiply_adds.ok() && multiply_adds.value() < 15000; }
+
+int64_t PackedPanelColumns(DType type, int64_t columns, const Target& target) {
+  return PanelVectors(type, columns, target) * Lanes(type, target);
+}
+
+Blocking ChooseBlocking(const ContractionShape& shape, const Target& target) {
+  Blocking blocking;
+  const int64_t bytes = ByteWidth(shape.type);
+  const Size work = Size(shape.outer) * Size(shape.rows) * Size(shape.columns) * Size(shape.contracted);
+  blocking.one_thread = RunsOnOneThread(work);
+  blocking.lanes = Lanes(shape.type, target);
+  blocking.vectors = shape.right == RightOperand::kPacked ? CeilDiv(shape.panel_columns, blocking.lanes)
+                                                          : PanelVectors(shape.type, shape.columns, target);
+  blocking.pack = shape.right == RightOperand::kStrided;
+  if (shape.right == RightOperand::kRows) {
+    // Packing a panel costs one pass over it, the gain is on every tile below it (codegen.md §9 of the design).
+    blocking.pack = shape.rows >= 192 && shape.right_row_bytes >= 1024 && shape.contracted >= 64;
+  }
+  blocking.tile_rows = LargestTile(blocking.vectors, target);
+  const int64_t tiles = CeilDiv(shape.rows, blocking.tile_rows);
+  blocking.tile_rows = CeilDiv(shape.rows, tiles);
+  blocking.block_k = std::min(shape.contracted, kBlockK);
+  const bool buffered = !shape.direct || shape.slices > 1;
+  const int64_t waiting_rows = shape.slices > 1 ? kSlicedRows : kBufferedRows;
+  blocking.block_tiles = buffered ? std::min(tiles, std::max<int64_t>(1, waiting_rows / blocking.tile_rows)) : 0;
+  if (blocking.pack) blocking.pack_bytes = RoundUp(blocking.block_k * blocking.panel_columns() * bytes, 64);
+  blocking.buffer_bytes =
+      RoundUp(shape.slices * blocking.block_tiles * blocking.tile_rows * blocking.panel_columns() * bytes, 64);
+  return blocking;
+}
+
+int64_t ContractionScratchBound(DType type, int64_t columns, int64_t contracted, int64_t slices, const Target& target) {
+  const int64_t lanes = Lanes(type, target);
+  const int64_t panel = std::min(RoundUp(columns, lanes), WidestPanelVectors(target) * lanes);
+  const int64_t rows = std::max(slices > 1 ? slices * kSlicedRows : kBufferedRows, int64_t{14});
+  return (std::min(contracted, kBlockK) + rows) * panel * ByteWidth(type) + 128;
+}
+
+}  // namespace gradus::ir

@@ -1,0 +1,284 @@
+#include "codegen/contraction.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "tests/codegen/contraction_harness.h"
+
+namespace gradus::codegen {
+namespace {
+
+using ir::DType;
+using ir::Isa;
+
+ir::Target TargetOf(Isa isa) {
+  ir::Target target;
+  target.isa = isa;
+  return target;
+}
+
+float MultiplyAdd(float a, float b, float c) { return std::fma(a, b, c); }
+double MultiplyAdd(double a, double b, double c) { return std::fma(a, b, c); }
+int32_t MultiplyAdd(int32_t a, int32_t b, int32_t c) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b) + static_cast<uint32_t>(c));
+}
+int64_t MultiplyAdd(int64_t a, int64_t b, int64_t c) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b) + static_cast<uint64_t>(c));
+}
+
+int64_t Offset(const AxisStep& s, int64_t i) {
+  return s.panel == 0 ? i * s.step : i / s.panel * s.panel_step + i % s.panel * s.step;
+}
+
+// Calls f(offset a, offset b, offsets of outputs) for every index of the loops, the last loop fastest.
+template <typename F>
+void ForEach(const std::vector<ContractionLoop>& loops, size_t depth, int64_t a, int64_t b,
+             std::vector<int64_t> outputs, const F& f) {
+  if (depth == loops.size()) return f(a, b, outputs);
+  const ContractionLoop& loop = loops[depth];
+  for (int64_t i = 0; i < loop.extent; ++i) {
+    std::vector<int64_t> next = outputs;
+    for (size_t o = 0; o < next.size(); ++o) next[o] += Offset(loop.outputs[o], i);
+    ForEach(loops, depth + 1, a + Offset(loop.a, i), b + Offset(loop.b, i), next, f);
+  }
+}
+
+// The canonical order, written down once more in the plainest way.
+template <typename T>
+T SumOf(const std::vector<std::pair<T, T>>& terms, const ContractionSpec& spec) {
+  const int64_t k = static_cast<int64_t>(terms.size());
+  if (spec.lanes16) {
+    T lanes[16] = {};
+    for (int64_t i = 0; i < k; ++i) lanes[i % 16] = MultiplyAdd(terms[i].first, terms[i].second, lanes[i % 16]);
+    for (int half = 8; half >= 1; half /= 2) {
+      for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+    }
+    return lanes[0];
+  }
+  const int64_t length = (k + spec.slices - 1) / spec.slices;
+  T sum = 0;
+  for (int64_t slice = 0; slice < spec.slices; ++slice) {
+    T chain = 0;
+    for (int64_t i = slice * length; i < std::min(k, (slice + 1) * length); ++i) {
+      chain = MultiplyAdd(terms[i].first, terms[i].second, chain);
+    }
+    sum = slice == 0 ? chain : sum + chain;
+  }
+  return sum;
+}
+
+template <typename T>
+void Reference(const ContractionSpec& spec, const T* a, const T* b, T* c, const T* second) {
+  std::vector<ContractionLoop> free = spec.batch;
+  free.insert(free.end(), spec.rows.begin(), spec.rows.end());
+  free.insert(free.end(), spec.columns.begin(), spec.columns.end());
+  ForEach(free, 0, 0, 0, std::vector<int64_t>(spec.outputs, 0), [&](int64_t ia, int64_t ib, const auto& outputs) {
+    std::vector<std::pair<T, T>> terms;
+    ForEach(spec.contracted, 0, ia, ib, {},
+            [&](int64_t ka, int64_t kb, const auto&) { terms.emplace_back(a[ka], b[kb]); });
+    T sum = SumOf(terms, spec);
+    if (second != nullptr) sum += second[outputs[1]];
+    c[outputs[0]] = sum;
+  });
+}
+
+int64_t Reach(const std::vector<const ContractionLoop*>& loops,
+              const std::function<AxisStep(const ContractionLoop&)>& which) {
+  int64_t reach = 1;
+  for (const ContractionLoop* loop : loops) {
+    const AxisStep s = which(*loop);
+    // The last panel is as wide as the others.
+    reach += s.panel == 0 ? (loop->extent - 1) * s.step
+                          : (loop->extent - 1) / s.panel * s.panel_step + (s.panel - 1) * s.step;
+  }
+  return reach;
+}
+
+template <typename T>
+void Check(const ContractionSpec& spec, Isa isa, TestEpilogue epilogue, absl::Span<const int64_t> threads) {
+  std::vector<const ContractionLoop*> loops;
+  for (const auto* group : {&spec.batch, &spec.rows, &spec.columns, &spec.contracted}) {
+    for (const ContractionLoop& loop : *group) loops.push_back(&loop);
+  }
+  std::mt19937 random(7);
+  std::normal_distribution<double> normal;
+  auto filled = [&](int64_t elements) {
+    auto bytes = std::make_unique<GuardedBytes>(elements * sizeof(T));
+    for (int64_t i = 0; i < elements; ++i) {
+      static_cast<T*>(bytes->data())[i] =
+          std::is_integral_v<T> ? static_cast<T>(random()) : static_cast<T>(normal(random));
+    }
+    return bytes;
+  };
+  const auto a = filled(Reach(loops, [](const auto& l) { return l.a; }));
+  const auto b = filled(Reach(loops, [](const auto& l) { return l.b; }));
+  auto output = [](int o) {
+    return
+        [o](const ContractionLoop& l) { return o < static_cast<int>(l.outputs.size()) ? l.outputs[o] : AxisStep(0); };
+  };
+  const int64_t elements = Reach(loops, output(0));
+  const auto second = filled(spec.outputs > 1 ? Reach(loops, output(1)) : 1);
+  const T* second_data = epilogue == TestEpilogue::kNone ? nullptr : static_cast<const T*>(second->data());
+  std::vector<T> expected(elements, T(77));
+  Reference<T>(spec, static_cast<T*>(a->data()), static_cast<T*>(b->data()), expected.data(), second_data);
+  const CompiledContraction compiled(spec, TargetOf(isa), epilogue);
+  for (int64_t count : threads) {
+    GuardedBytes c(elements * sizeof(T));
+    std::fill_n(static_cast<T*>(c.data()), elements, T(77));
+    compiled.Run(a->data(), b->data(), c.data(), second_data, count);
+    ASSERT_EQ(std::memcmp(c.data(), expected.data(), elements * sizeof(T)), 0)
+        << "threads " << count << " " << ir::Name(isa) << ": first " << static_cast<T*>(c.data())[0] << " expected "
+        << expected[0];
+  }
+}
+
+// One contraction of m x k by k x n, operands and result row-major, transposed where said.
+ContractionSpec Matmul(DType type, int64_t m, int64_t n, int64_t k, bool a_transposed, bool b_transposed) {
+  ContractionSpec spec;
+  spec.type = type;
+  spec.rows = {{m, a_transposed ? 1 : k, 0, {n}}};
+  spec.columns = {{n, 0, b_transposed ? k : 1, {1}}};
+  spec.contracted = {{k, a_transposed ? m : 1, b_transposed ? 1 : n, {0}}};
+  return spec;
+}
+
+// Adds a second output that is broadcast along the rows: a bias.
+void AddBias(ContractionSpec& spec) {
+  spec.outputs = 2;
+  for (auto* loops : {&spec.batch, &spec.rows, &spec.columns, &spec.contracted}) {
+    for (ContractionLoop& loop : *loops) loop.outputs.push_back(loops == &spec.columns ? loop.outputs[0] : AxisStep(0));
+  }
+}
+
+constexpr Isa kIsas[] = {Isa::kAvx512, Isa::kAvx2, Isa::kBaseline};
+
+TEST(Contraction, SmallShapesHaveTheCanonicalBits) {
+  std::mt19937 random(1);
+  for (int turn = 0; turn < 60; ++turn) {
+    auto extent = [&] { return static_cast<int64_t>(1 + random() % 70); };
+    ContractionSpec spec =
+        Matmul(turn % 2 ? DType::kF32 : DType::kF64, extent(), extent(), extent(), random() % 2, random() % 2);
+    const TestEpilogue epilogue = turn % 3 == 0 ? TestEpilogue::kAddSecond : TestEpilogue::kNone;
+    if (epilogue == TestEpilogue::kAddSecond) AddBias(spec);
+    for (Isa isa : {kIsas[turn % 2], kIsas[turn % 3]}) {
+      SCOPED_TRACE(testing::Message() << turn << ": " << spec.rows[0].extent << "x" << spec.contracted[0].extent << "x"
+                                      << spec.columns[0].extent);
+      if (turn % 2) {
+        ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, epilogue, {1, 2, 3, 7}));
+      } else {
+        ASSERT_NO_FATAL_FAILURE(Check<double>(spec, isa, epilogue, {1, 2, 3, 7}));
+      }
+    }
+  }
+}
+
+// An einsum with axes of every kind in random order in every operand.
+ContractionSpec RandomEinsum(std::mt19937& random, DType type, int64_t largest) {
+  ContractionSpec spec;
+  spec.type = type;
+  auto fill = [&](std::vector<ContractionLoop>& loops, int most, int least) {
+    const int count = least + static_cast<int>(random() % (most - least + 1));
+    for (int i = 0; i < count; ++i) {
+      loops.push_back({static_cast<int64_t>(1 + random() % largest), 0, 0, {0}});
+    }
+  };
+  fill(spec.batch, 2, 0);
+  fill(spec.rows, 2, 0);
+  fill(spec.columns, 2, 0);
+  fill(spec.contracted, 2, 1);
+  auto lay_out = [&](std::vector<std::vector<ContractionLoop>*> groups,
+                     const std::function<AxisStep&(ContractionLoop&)>& which) {
+    std::vector<ContractionLoop*> loops;
+    for (auto* group : groups) {
+      for (ContractionLoop& loop : *group) loops.push_back(&loop);
+    }
+    if (random() % 3 != 0) std::shuffle(loops.begin(), loops.end(), random);
+    int64_t step = random() % 8 == 0 ? 2 : 1;
+    for (size_t i = loops.size(); i-- > 0;) {
+      which(*loops[i]).step = step;
+      step *= loops[i]->extent;
+      if (random() % 4 == 0) step += 3;
+    }
+  };
+  lay_out({&spec.batch, &spec.rows, &spec.contracted}, [](ContractionLoop& l) -> AxisStep& { return l.a; });
+  lay_out({&spec.batch, &spec.columns, &spec.contracted}, [](ContractionLoop& l) -> AxisStep& { return l.b; });
+  lay_out({&spec.batch, &spec.rows, &spec.columns}, [](ContractionLoop& l) -> AxisStep& { return l.outputs[0]; });
+  return spec;
+}
+
+TEST(Contraction, EveryEinsumHasTheCanonicalBits) {
+  std::mt19937 random(2);
+  for (int turn = 0; turn < 80; ++turn) {
+    ContractionSpec spec = RandomEinsum(random, DType::kF32, 12);
+    const TestEpilogue epilogue = turn % 3 == 0 ? TestEpilogue::kAddSecond : TestEpilogue::kNone;
+    if (epilogue == TestEpilogue::kAddSecond) AddBias(spec);
+    SCOPED_TRACE(testing::Message() << "turn " << turn);
+    ASSERT_NO_FATAL_FAILURE(Check<float>(spec, kIsas[turn % 2], epilogue, {1, 3}));
+  }
+}
+
+TEST(Contraction, IntegersWrap) {
+  Check<int32_t>(Matmul(DType::kI32, 13, 37, 20, false, true), Isa::kAvx512, TestEpilogue::kNone, {1, 2});
+  Check<int64_t>(Matmul(DType::kI64, 13, 37, 20, true, false), Isa::kAvx2, TestEpilogue::kNone, {1, 2});
+  Check<int64_t>(Matmul(DType::kI64, 3, 7, 70, false, false), Isa::kBaseline, TestEpilogue::kNone, {1});
+}
+
+TEST(Contraction, LanesAndSlicesAreAddedInTheirOrder) {
+  for (Isa isa : kIsas) {
+    for (int64_t k : {64, 65, 100, 1000}) {
+      for (auto [m, n] : {std::pair<int64_t, int64_t>{1, 1}, {1, 33}, {4, 20}, {50, 3}}) {
+        for (bool transposed : {false, true}) {
+          ContractionSpec spec = Matmul(DType::kF32, m, n, k, transposed, !transposed);
+          spec.lanes16 = true;
+          ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {1, 2}));
+        }
+      }
+    }
+  }
+  for (Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    for (int64_t slices : {2, 3, 16}) {
+      ContractionSpec spec = Matmul(DType::kF32, 13, 70, 2100, slices == 3, slices == 2);
+      spec.slices = slices;
+      ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {1, 2, 3}));
+      AddBias(spec);
+      ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kAddSecond, {1, 7}));
+    }
+  }
+}
+
+TEST(Contraction, BlocksOfTheContractedAxisDoNotChangeBits) {
+  for (Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    ContractionSpec spec = Matmul(DType::kF32, 200, 300, 2500, false, isa == Isa::kAvx2);
+    ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {2}));
+    AddBias(spec);
+    ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kAddSecond, {3}));
+  }
+}
+
+TEST(Contraction, OperandsAndResultsMayLieInPanels) {
+  for (Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    for (int64_t n : {10, 64, 80, 130}) {
+      const int64_t m = 23, k = 40;
+      const int64_t panel = ir::PackedPanelColumns(DType::kF32, n, TargetOf(isa));
+      ContractionSpec spec = Matmul(DType::kF32, m, n, k, false, false);
+      spec.columns[0].b = AxisStep(1, panel, panel * k);  // a packed right operand
+      spec.contracted[0].b = panel;
+      ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {1, 3}));
+      spec = Matmul(DType::kF32, m, k, n, false, true);  // the same weight, transposed
+      spec.columns[0].b = panel;
+      spec.contracted[0].b = AxisStep(1, panel, panel * k);
+      ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {1, 3}));
+      spec = Matmul(DType::kF32, k, n, m, true, false);  // its gradient, written where it lies
+      spec.rows[0].outputs[0] = panel;
+      spec.columns[0].outputs[0] = AxisStep(1, panel, panel * k);
+      AddBias(spec);
+      ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kAddSecond, {1, 3}));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gradus::codegen
