@@ -1,0 +1,93 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "ir/contraction.h"
+#include "passes/simplify_rules.h"
+
+namespace gradus::passes {
+namespace {
+
+using ir::Op;
+using ir::Statement;
+using ir::Value;
+
+bool Contains(const ir::Ints& axes, int64_t axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
+
+// A reduction over axes along which its operand repeats itself: n times the value, or the value.
+Value* SimplifyReduce(Rewriter& r, const Statement& s) {
+  Value* x = s.operands[0];
+  const ir::Ints& axes = s.IntList("axis");
+  const ir::Shape& shape = x->type.shape;
+  const ir::Shape& result = s.result()->type.shape;
+  if (std::all_of(axes.begin(), axes.end(), [&](int64_t axis) { return shape[axis] == 1; })) {
+    return shape == result ? x : r.builder.Emit(Op::kReshape, {x}, {result});
+  }
+  const Statement* broadcast = As(x, Op::kBroadcast);
+  if (broadcast == nullptr) return nullptr;
+  Value* source = broadcast->operands[0];
+  const int64_t added = x->type.rank() - source->type.rank();
+  ir::Shape rest;  // of the source, without the reduced axes
+  ir::Size count = 1;
+  for (int64_t i = 0; i < x->type.rank(); ++i) {
+    const int64_t extent = i < added ? 1 : source->type.shape[i - added];
+    if (Contains(axes, i)) {
+      if (extent != 1 && shape[i] != 1) return nullptr;
+      count = count * ir::Size(shape[i]);
+    } else if (i >= added) {
+      rest.push_back(extent);
+    }
+  }
+  if (!ir::IsFloat(x->type.element) && s.op == Op::kReduceSum) return nullptr;  // the count may not fit
+  if (source->type.shape != rest) source = r.builder.Emit(Op::kReshape, {source}, {rest});
+  if (s.op == Op::kReduceSum) {
+    Value* n = r.builder.Scalar(x->type.element, static_cast<double>(count.value()));
+    source = r.builder.Emit(Op::kMul, {source, n});
+  }
+  return r.Shaped(source, result);
+}
+
+// A transposed operand is another spelling of the spec; so is a transposed result, its operands exchanged.
+Value* SimplifyDot(Rewriter& r, const Statement& s) {
+  const std::vector<std::string> sides = absl::StrSplit(s.Text("spec"), "->");
+  std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
+  std::vector<Value*> operands = s.operands;
+  bool found = false;
+  for (int i = 0; i < 2; ++i) {
+    const Statement* transpose = As(operands[i], Op::kTranspose);
+    if (transpose == nullptr) continue;
+    // Axis j of the transposed is axis axes[j] of the source.
+    const ir::Ints& axes = transpose->IntList("axes");
+    std::string source = letters[i];
+    for (size_t j = 0; j < axes.size(); ++j) source[axes[j]] = letters[i][j];
+    letters[i] = source;
+    operands[i] = transpose->operands[0];
+    found = true;
+  }
+  if (!found) return nullptr;
+  const std::string spec = ir::CanonicalSpec(absl::StrCat(letters[0], ",", letters[1], "->", sides[1]));
+  return r.builder.Emit(Op::kDot, operands, {spec, s.Text("order")});
+}
+
+// (a @ b).T = b.T @ a.T
+Value* TransposeOfDot(Rewriter& r, const Statement& s) {
+  const Statement* dot = As(s.operands[0], Op::kDot);
+  if (dot == nullptr || !r.HasOneUse(s.operands[0]) || !dot->Text("order").empty()) return nullptr;
+  const std::vector<std::string> sides = absl::StrSplit(dot->Text("spec"), "->");
+  const std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
+  std::string result;
+  for (int64_t axis : s.IntList("axes")) result += sides[1][axis];
+  const std::string spec = ir::CanonicalSpec(absl::StrCat(letters[1], ",", letters[0], "->", result));
+  return r.builder.Emit(Op::kDot, {dot->operands[1], dot->operands[0]}, {spec, std::string()});
+}
+
+}  // namespace
+
+Value* SimplifyReduction(Rewriter& r, const Statement& s) {
+  if (ir::IsReduction(s.op)) return SimplifyReduce(r, s);
+  if (s.op == Op::kDot) return SimplifyDot(r, s);
+  if (s.op == Op::kTranspose) return TransposeOfDot(r, s);
+  return nullptr;
+}
+
+}  // namespace gradus::passes
