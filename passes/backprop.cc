@@ -1,0 +1,80 @@
+#include "passes/backprop.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_join.h"
+#include "ir/builder.h"
+#include "ir/check.h"
+#include "passes/differentiate.h"
+#include "passes/gradient_paths.h"
+
+namespace gradus::passes {
+namespace {
+
+using ir::Op;
+using ir::Statement;
+using ir::Value;
+
+Statement* FirstGrad(const ir::Graph& graph) {
+  for (const auto& s : graph.body.statements) {
+    if (s->op == Op::kGrad) return s.get();
+  }
+  return nullptr;
+}
+
+absl::Status Report(const std::vector<std::string>& obstacles) {
+  if (obstacles.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(obstacles, "\n"));
+}
+
+// The name of a marker goes to the value in its place.
+void PassName(const Value& marker, Value& value) {
+  if (marker.name.empty() || value.definition->op == Op::kConstant) return;
+  if (value.name.empty()) {
+    value.name = marker.name;
+    return;
+  }
+  value.definition->note.aliases.push_back(marker.name);
+}
+
+bool EraseMarkers(ir::Graph& graph) {
+  ir::ValueMap replaced;
+  for (const auto& s : graph.body.statements) {
+    if (s->op != Op::kCustomVjp && s->op != Op::kStopGradient) continue;
+    Value* value = s->operands[0];
+    const auto found = replaced.find(value);
+    if (found != replaced.end()) value = found->second;
+    replaced[s->result()] = value;
+    PassName(*s->result(), *value);
+  }
+  if (replaced.empty()) return false;
+  ir::ReplaceUses(graph, replaced);
+  return ir::EraseIf(graph.body,
+                     [](const Statement& s) { return s.op == Op::kCustomVjp || s.op == Op::kStopGradient; });
+}
+
+}  // namespace
+
+absl::StatusOr<bool> Backprop(ir::Graph& graph) {
+  std::vector<std::string> obstacles;
+  for (const auto& s : graph.body.statements) {
+    if (s->op != Op::kGrad) continue;
+    const std::vector<std::string> more = GradientObstacles(graph.body, *s);
+    obstacles.insert(obstacles.end(), more.begin(), more.end());
+  }
+  RETURN_IF_ERROR(Report(obstacles));
+  bool changed = false;
+  while (Statement* grad = FirstGrad(graph)) {
+    // Through the statements of an earlier gradient there may be less of a path than through the gradient itself.
+    RETURN_IF_ERROR(Report(GradientObstacles(graph.body, *grad)));
+    Differentiate(graph, *grad);
+    changed = true;
+    if (FirstGrad(graph) != nullptr) ir::NameUnnamed(graph);  // a later gradient speaks of adjoints by name
+  }
+  return EraseMarkers(graph) || changed;
+}
+
+}  // namespace gradus::passes

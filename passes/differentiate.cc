@@ -1,0 +1,325 @@
+#include "passes/differentiate.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "ir/builder.h"
+#include "ir/check.h"
+#include "ir/expr.h"
+#include "passes/gradient_paths.h"
+#include "passes/gradient_rules.h"
+
+namespace gradus::passes {
+namespace {
+
+using ir::Expr;
+using ir::Op;
+using ir::Statement;
+using ir::Value;
+
+struct Contribution {
+  Expr value;
+  ir::Note note;
+};
+
+// A value of the forward part while its adjoint is collected.
+struct Adjoint {
+  std::vector<Contribution> contributions;
+  Expr total;          // once all contributions are in
+  std::string name;    // of the adjoint; empty for that of an unnamed value
+  bool taken = false;  // whether a statement has that name already
+};
+
+class Differentiator {
+ public:
+  Differentiator(ir::Graph& graph, Statement& grad)
+      : graph_(graph),
+        grad_(grad),
+        paths_(FindGradientPaths(graph.body, grad)),
+        uses_(graph),
+        names_(graph.body),
+        builder_(fresh_) {
+    const int64_t number = grad.Int("number");
+    prefix_ = number == 1 ? "d" : absl::StrCat("d", number);
+    builder_.SetSection(grad.section);
+  }
+
+  void Run() {
+    const Value* scalar = grad_.operands[0];
+    builder_.SetNote(NoteOf(*scalar));
+    Finish(scalar, Expr::Literal(builder_, scalar->type.element, 1));
+    std::vector<Statement*> before;
+    for (const auto& statement : graph_.body.statements) {
+      if (statement.get() == &grad_) break;
+      before.push_back(statement.get());
+    }
+    for (auto it = before.rbegin(); it != before.rend(); ++it) {
+      Statement& s = **it;
+      if (s.operands.empty() || s.results.size() != 1 || !paths_.active.contains(s.result()) || Nests(s.result())) {
+        continue;
+      }
+      builder_.SetNote(NoteOf(*s.result()));
+      DifferentiateRoot(s);
+    }
+    Splice(Results());
+    EraseUnused();
+    NameFresh();
+  }
+
+ private:
+  ir::Note NoteOf(const Value& value) const {
+    ir::Note note = value.definition->note;
+    note.of = value.name;
+    note.aliases.clear();
+    return note;
+  }
+
+  // An unnamed value of one use belongs to the statement that it prints in.
+  bool Nests(const Value* value) const {
+    return value->definition != nullptr && !value->definition->operands.empty() && value->name.empty() &&
+           uses_.of(value).size() == 1 && value != grad_.operands[0];
+  }
+
+  // The edges into named operands, which wait until the whole statement has been walked.
+  struct Edge {
+    const Statement* statement;
+    int operand;
+    Expr g;
+  };
+
+  void DifferentiateRoot(const Statement& root) {
+    std::vector<Edge> edges;
+    Walk(root, edges);
+    std::stable_partition(edges.begin(), edges.end(), [](const Edge& edge) {
+      const Statement* definition = edge.statement->operands[edge.operand]->definition;
+      return definition != nullptr && definition->op == Op::kParam;
+    });
+    for (const Edge& edge : edges) Flow(*edge.statement, edge.operand, edge.g);
+  }
+
+  void Walk(const Statement& s, std::vector<Edge>& edges) {
+    const Expr g = IncomingGradient(s);
+    for (size_t i = 0; i < s.operands.size(); ++i) {
+      const int operand = static_cast<int>(i);
+      if (!paths_.Flows(s, operand)) continue;
+      if (Nests(s.operands[i])) {
+        Flow(s, operand, g);
+        Walk(*s.operands[i]->definition, edges);
+      } else {
+        edges.push_back({&s, operand, g});
+      }
+    }
+  }
+
+  // The adjoint of the result, in its whole shape where the rule asks for that.
+  Expr IncomingGradient(const Statement& s) {
+    Adjoint& adjoint = adjoints_[s.result()];
+    const Expr g = adjoint.total;
+    if (g.IsZero() || ir::IsElementwise(s.op)) return g;
+    const ir::Shape& shape = s.result()->type.shape;
+    const bool needs_shape = s.op == Op::kDot || s.op == Op::kCustomVjp;
+    if (!needs_shape && g.shape().empty()) return g;
+    if (g.IsLiteral() && shape.empty()) return g;
+    adjoint.total = Full(g, shape);
+    TakeName(adjoint.total, adjoint);
+    return adjoint.total;
+  }
+
+  // What one use contributes to the adjoint of its operand.
+  void Flow(const Statement& s, int operand, Expr g) {
+    const Value* value = s.operands[operand];
+    Expr contribution;
+    if (g.IsZero()) {
+      contribution = g;
+    } else if (s.op == Op::kCustomVjp) {
+      contribution = CustomGradient(s, operand, g);
+    } else if (s.op == Op::kMul && s.operands[0] == s.operands[1]) {
+      // y = x * x.   dL/dx = 2 * g * x, in one piece instead of two equal ones
+      if (operand == 0) contribution = Expr(2.0) * g * Expr::Of(builder_, s.operands[0]);
+    } else {
+      contribution = Gradient(s, operand, g);
+    }
+    if (ir::IsElementwise(s.op)) contribution = Unbroadcast(contribution, s.result()->type.shape, value->type.shape);
+    Adjoint& adjoint = adjoints_[value];
+    if (!contribution.IsZero()) adjoint.contributions.push_back({contribution, builder_.note()});
+    int& pending = paths_.pending[value];
+    CHECK(pending > 0) << "an adjoint arrived twice";
+    if (--pending == 0) Finish(value, Sum(value));
+  }
+
+  // The sum stands where its last contribution does; contributions of other statements are named before it.
+  Expr Sum(const Value* value) {
+    std::vector<Contribution>& contributions = adjoints_[value].contributions;
+    if (contributions.empty()) return Expr();
+    if (contributions.size() > 1) ReserveName(value);
+    Expr sum;
+    for (Contribution& c : contributions) {
+      Value* named = c.note.SamePosition(builder_.note()) ? nullptr : Nameless(c.value);
+      if (named != nullptr) named->name = Unique(adjoints_[value].name);
+      sum = sum + c.value;
+    }
+    contributions.clear();
+    return sum;
+  }
+
+  void Finish(const Value* value, Expr total) {
+    ReserveName(value);
+    Adjoint& adjoint = adjoints_[value];
+    adjoint.total = total;
+    TakeName(total, adjoint);
+  }
+
+  void TakeName(const Expr& expr, Adjoint& adjoint) {
+    Value* value = Nameless(expr);
+    if (value == nullptr || adjoint.name.empty()) return;
+    value->name = adjoint.taken ? Unique(adjoint.name) : adjoint.name;
+    adjoint.taken = true;
+  }
+
+  void ReserveName(const Value* value) {
+    std::string& name = adjoints_[value].name;
+    if (!name.empty()) return;
+    for (size_t i = 1; i < grad_.operands.size() && name.empty(); ++i) {
+      if (grad_.operands[i] == value) name = grad_.results[i - 1]->name;
+    }
+    if (name.empty() && !value->name.empty()) name = Unique(absl::StrCat(prefix_, ".", value->name));
+  }
+
+  // A primed name has one prime alone.
+  std::string Unique(const std::string& name) {
+    if (name.empty()) return name;
+    return names_.Contains(name) ? names_.Unique(name.substr(0, name.find('\''))) : names_.Unique(name);
+  }
+
+  // The value, if it is a statement of this gradient that has no name yet.
+  Value* Nameless(const Expr& expr) {
+    if (expr.IsZero() || expr.IsLiteral()) return nullptr;
+    Value* value = expr.value();
+    return value->name.empty() && IsFresh(value) ? value : nullptr;
+  }
+
+  bool IsFresh(const Value* value) {
+    for (; seen_ < fresh_.statements.size(); ++seen_) is_fresh_.insert(fresh_.statements[seen_].get());
+    return value->definition != nullptr && is_fresh_.contains(value->definition);
+  }
+
+  // The body of a custom vjp in the place of the derived rule: its first parameter is g. It is copied once for all
+  // operands.
+  Expr CustomGradient(const Statement& s, int operand, Expr g) {
+    auto [entry, first] = inlined_.try_emplace(&s);
+    std::vector<Value*>& yields = entry->second;
+    if (first) {
+      ir::ValueMap map;
+      map[s.region->parameters[0].get()] = g.value();
+      for (size_t i = 1; i < s.operands.size(); ++i) map[s.region->parameters[i].get()] = s.operands[i];
+      for (const auto& statement : s.region->statements) {
+        std::unique_ptr<Statement> copy = ir::CloneStatement(*statement, map);
+        for (const auto& result : copy->results) result->name = Unique(result->name);
+        copy->section = builder_.section();
+        copy->note = builder_.note();
+        builder_.Append(std::move(copy));
+      }
+      for (Value* yield : s.region->yields) {
+        yields.push_back(map.at(yield));
+        if (IsFresh(yields.back())) yields.back()->name.clear();  // it takes the name of the adjoint
+      }
+    }
+    size_t index = 0;  // yields are for the floating-point arguments
+    for (int i = 1; i < operand; ++i) index += ir::IsFloat(s.operands[i]->type.element) ? 1 : 0;
+    return Expr::Of(builder_, yields[index]);
+  }
+
+  // The value of each result of the grad, of its exact type.
+  ir::ValueMap Results() {
+    builder_.SetNote(grad_.note);
+    ir::ValueMap results;
+    absl::flat_hash_map<const Value*, Value*> by_operand;
+    for (size_t i = 0; i < grad_.results.size(); ++i) {
+      const Value* operand = grad_.operands[i + 1];
+      Value* result = grad_.results[i].get();
+      Value*& value = by_operand[operand];
+      if (value == nullptr) {
+        Expr total = adjoints_[operand].total;
+        if (total.IsZero()) total = Expr::Literal(builder_, result->type.element, 0);
+        const bool scalar = total.IsLiteral() && result->type.rank() == 0;
+        total = scalar ? Expr::Apply(Op::kBroadcast, {total}, {ir::Shape()}) : Full(total, result->type.shape);
+        value = total.value();
+      }
+      if (value->name.empty()) {
+        value->name = result->name.empty() ? Unique(absl::StrCat(prefix_, ".", operand->name)) : result->name;
+      } else if (value->name != result->name && !result->name.empty()) {
+        value->definition->note.aliases.push_back(result->name);
+      }
+      results[result] = value;
+    }
+    return results;
+  }
+
+  // The new statements in the place of the grad.
+  void Splice(const ir::ValueMap& results) {
+    ir::ReplaceUses(graph_, results);
+    auto& statements = graph_.body.statements;
+    const auto at = std::find_if(statements.begin(), statements.end(),
+                                 [&](const std::unique_ptr<Statement>& s) { return s.get() == &grad_; });
+    const auto next = statements.erase(at);
+    statements.insert(next, std::make_move_iterator(fresh_.statements.begin()),
+                      std::make_move_iterator(fresh_.statements.end()));
+  }
+
+  // Unnamed values that nothing reads: what only the grad read, and operands that a rule did not need.
+  void EraseUnused() {
+    absl::flat_hash_map<const Value*, int> count;
+    for (const ir::Output& output : graph_.outputs) ++count[output.value];
+    auto& statements = graph_.body.statements;
+    for (const auto& s : statements) {
+      for (const Value* operand : s->operands) ++count[operand];
+    }
+    std::vector<std::unique_ptr<Statement>> kept;
+    for (auto it = statements.rbegin(); it != statements.rend(); ++it) {
+      const Statement& s = **it;
+      const bool unused = s.results.size() == 1 && s.result()->name.empty() && count[s.result()] == 0;
+      if (!unused) {
+        kept.push_back(std::move(*it));
+        continue;
+      }
+      for (const Value* operand : s.operands) --count[operand];
+    }
+    std::reverse(kept.begin(), kept.end());
+    statements = std::move(kept);
+  }
+
+  // What does not print nested gets the name of the adjoint that it helps to compute, as far as it is known here.
+  void NameFresh() {
+    const ir::Uses uses(graph_);
+    for (const auto& s : graph_.body.statements) {
+      if (!is_fresh_.contains(s.get()) || s->results.size() != 1 || !s->result()->name.empty()) continue;
+      if (s->op == Op::kConstant && s->result()->type.rank() == 0) continue;
+      if (s->note.of.empty() || ir::MayNest(*s->result(), uses.of(s->result()), ir::Note())) continue;
+      s->result()->name = Unique(absl::StrCat(prefix_, ".", s->note.of));
+    }
+  }
+
+  ir::Graph& graph_;
+  Statement& grad_;  // gone after Splice
+  GradientPaths paths_;
+  ir::Uses uses_;
+  ir::NameTable names_;
+  std::string prefix_;
+  ir::Region fresh_;
+  ir::Builder builder_;
+  absl::flat_hash_map<const Value*, Adjoint> adjoints_;
+  absl::flat_hash_map<const Statement*, std::vector<Value*>> inlined_;
+  absl::flat_hash_set<const Statement*> is_fresh_;
+  size_t seen_ = 0;
+};
+
+}  // namespace
+
+void Differentiate(ir::Graph& graph, Statement& grad) { Differentiator(graph, grad).Run(); }
+
+}  // namespace gradus::passes
