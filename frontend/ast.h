@@ -41,7 +41,7 @@ struct Identifier {
 // `-2` is Unary.
 struct Number {
   std::string text;
-  bool is_integer = false;  // digits only
+  bool is_integer = false;  // digits only, or hexadecimal: `0x1f`
 };
 struct String {
   std::string value;  // escapes resolved
@@ -144,11 +144,12 @@ struct Parameter {
   Identifier name;
   ExpressionPtr default_value;  // may be null
 };
-// A region of a printed graph: `fused(x, b) { …; yield … }`, `custom(x) { … } vjp(g) { … }`.
+// A region of a printed graph: `fused(x, b) { …; yield … }`, `custom_vjp(y, x, arguments=1) vjp(g) { … }`. One of the
+// blocks may be missing.
 struct Region {
   Identifier kind;  // `fused`, …
   std::vector<Argument> arguments;
-  Block body;
+  std::optional<Block> body;
   std::vector<Parameter> vjp_parameters;
   std::optional<Block> vjp;
 };
@@ -203,7 +204,8 @@ struct TypeExpression {
   std::vector<ExpressionPtr> dims;
 };
 
-// `[of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES]`, any subset: where a printed statement comes from.
+// `[of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES …]`, any subset: where a printed statement comes
+// from. A statement of several results has one range of the arena for each of them, or `none`.
 struct Note {
   SourceRange range;
   std::string of;
@@ -211,7 +213,7 @@ struct Note {
   int line = 0;  // 0: no place
   int column = 0;
   std::vector<std::string> aliases;
-  std::optional<std::pair<int64_t, int64_t>> arena;  // offset, bytes
+  std::vector<std::optional<std::pair<int64_t, int64_t>>> arena;  // offset, bytes
 };
 
 // `dim B = 64, H = 4 * B`: one statement for each of them.
@@ -241,8 +243,10 @@ struct Next {
   Identifier name;
   ExpressionPtr value;
 };
-// `output logits`, `output loss, acc`: one statement, in this order.
+// `output logits`, `output loss, acc`: one statement, in this order. In a printed graph `output acc = h` calls the
+// value `h` by another name; names[i].text is empty where none is given.
 struct Output {
+  std::vector<Identifier> names;  // as many as values
   std::vector<ExpressionPtr> values;
 };
 struct Yield {
@@ -263,11 +267,14 @@ struct If {
 };
 // `section backward`: belongs to the statements after it.
 struct Section {
-  Identifier name;
+  Identifier name;  // `none`: no section
 };
 
+// `barrier`, in a printed graph.
+struct Barrier {};
+
 struct Statement {
-  using Node = std::variant<Dim, Declaration, Assignment, Next, Output, Yield, Return, For, If, Section>;
+  using Node = std::variant<Dim, Declaration, Assignment, Next, Output, Yield, Return, For, If, Section, Barrier>;
   SourceRange range;  // without the note
   Node node;
   int depth = 1;  // levels of nodes, this one included

@@ -139,6 +139,14 @@ class Lexer {
   }
 
   void LexNumber() {
+    if (Peek() == '0' && Peek(1) == 'x') {
+      size_t hex = at_ + 2;
+      while (hex < text_.size() && absl::ascii_isxdigit(text_[hex])) ++hex;
+      if (hex > at_ + 2 && NameEnd(hex) == hex) {
+        Add(TokenKind::kInteger, hex);
+        return;
+      }
+    }
     size_t end = DigitsEnd(at_);
     bool integer = true;
     if (end < text_.size() && text_[end] == '.' && !absl::StartsWith(text_.substr(end), "...")) {

@@ -119,7 +119,8 @@ struct Deepest {
   void operator()(const ast::Comprehension& n) { Add(n.value), Add(n.list); }
   void operator()(const ast::Repeat& n) { Add(n.count), Add(n.item); }
   void operator()(const ast::Region& n) {
-    Add(n.arguments), Add(n.body);
+    Add(n.arguments);
+    if (n.body) Add(*n.body);
     if (n.vjp) Add(*n.vjp);
     for (const ast::Parameter& p : n.vjp_parameters) Add(p.default_value);
   }

@@ -129,7 +129,8 @@ ast::ExpressionPtr Parser::ParsePostfix() {
       auto arguments = ParseArguments();
       if (!arguments) return nullptr;
       ast::Call call{std::move(e), *std::move(arguments)};
-      if (At("{") && !before_block_ && call.callee->As<ast::Name>()) return ParseRegion(std::move(call), first);
+      const bool region = in_graph_ && !before_block_ && (At("{") || (At("vjp") && PeekAfter(1).text == "("));
+      if (region && call.callee->As<ast::Name>()) return ParseRegion(std::move(call), first);
       e = Make(Since(first), std::move(call));
     } else if (At("[")) {
       e = ParseIndex(std::move(e));
@@ -404,9 +405,7 @@ ast::ExpressionPtr Parser::ParseRegion(ast::Call call, SourceRange first) {
   ast::Region region;
   region.kind = {call.callee->As<ast::Name>()->text, call.callee->range};
   region.arguments = std::move(call.arguments);
-  std::optional<ast::Block> body = ParseBlock("a region");
-  if (!body) return nullptr;
-  region.body = *std::move(body);
+  if (At("{") && !(region.body = ParseBlock("a region"))) return nullptr;
   if (At("vjp") && !ParseVjp(region.vjp_parameters, region.vjp)) return nullptr;
   return Make(Since(first), std::move(region));
 }

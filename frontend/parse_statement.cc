@@ -136,16 +136,33 @@ std::optional<ast::Statement::Node> Parser::ParseStatementNode() {
     if (word == "state") return ParseDeclaration(ast::DeclarationKind::kState);
     if (word == "output") {
       Take();
-      std::optional<std::vector<ExpressionPtr>> values = ParseExpressions();
-      if (!values) return std::nullopt;
-      return Node(ast::Output{*std::move(values)});
+      ast::Output output;
+      do {
+        ast::Identifier& name = output.names.emplace_back();
+        if (PeekAfter(1).kind == TokenKind::kPunctuation && PeekAfter(1).text == "=") {
+          std::optional<ast::Identifier> given = DefinedName("the name of an output");
+          if (!given) return std::nullopt;
+          name = *std::move(given);
+          Take();
+        }
+        ExpressionPtr value = ParseExpression();
+        if (!value) return std::nullopt;
+        output.values.push_back(std::move(value));
+      } while (Accept(","));
+      return Node(std::move(output));
     }
     if (word == "section") {
       Take();
+      if (At("none")) return Node(ast::Section{{"none", Take().range}});
       std::optional<ast::Identifier> name = MentionedName("the name of a section");
       if (!name) return std::nullopt;
       return Node(ast::Section{*std::move(name)});
     }
+  }
+  if (in_graph_ && word == "barrier" &&
+      (PeekAfter(1).starts_line || PeekAfter(1).text == ";" || PeekAfter(1).kind == TokenKind::kNote)) {
+    Take();
+    return Node(ast::Barrier{});
   }
   return ParseAssignment();
 }
@@ -264,7 +281,7 @@ std::optional<ast::TypeExpression> Parser::ParseType() {
   return type;
 }
 
-// | [of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES]
+// | [of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES …]
 std::optional<ast::Note> Parser::ParseNote() {
   const Token token = Take();
   ast::Note note;
@@ -301,19 +318,24 @@ std::optional<ast::Note> Parser::ParseNote() {
     for (++i; i < words.size() && words[i] != "arena"; ++i) note.aliases.push_back(words[i]);
   }
   if (i + 1 < words.size() && words[i] == "arena") {
-    const std::vector<std::string> parts = absl::StrSplit(words[i + 1], '+');
-    int64_t offset = 0;
-    int64_t bytes = 0;
-    if (parts.size() == 2 && absl::SimpleAtoi(parts[0], &offset) && absl::SimpleAtoi(parts[1], &bytes) && offset >= 0 &&
-        bytes >= 0) {
-      note.arena = {offset, bytes};
-      i += 2;
+    for (++i; i < words.size(); ++i) {
+      const std::vector<std::string> parts = absl::StrSplit(words[i], '+');
+      int64_t offset = 0;
+      int64_t bytes = 0;
+      if (parts.size() == 2 && absl::SimpleAtoi(parts[0], &offset) && absl::SimpleAtoi(parts[1], &bytes) &&
+          offset >= 0 && bytes >= 0) {
+        note.arena.push_back(std::make_pair(offset, bytes));
+      } else if (words[i] == "none") {
+        note.arena.push_back(std::nullopt);
+      } else {
+        break;
+      }
     }
   }
   if (i < words.size() || words.empty()) {
     Error(token.range, words.empty() ? "an empty note" : absl::StrCat("`", words[i], "` does not belong in a note"))
         .Help(
-            "a note reads | [of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES]; the logical or is "
+            "a note reads | [of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES …]; the logical or is "
             "written `or`");
     return std::nullopt;
   }

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "frontend/suggest.h"
 
 namespace gradus::frontend {
 namespace {
@@ -99,7 +100,7 @@ TEST(ParserTest, EveryModelOfTheLanguageParses) {
 TEST(ParserTest, ANoteGivesOriginPlaceAliasesAndArena) {
   auto file = ParseText(
       "graph g {\n"
-      "  a = b | of d.x my net.gr:9:12 alias c d'2 arena 64+128\n"
+      "  a = b | of d.x my net.gr:9:12 alias c d'2 arena 64+128 none\n"
       "  a = b | 3:4 # why\n"
       "  a = fused(b) { c = b; yield c } | of h\n"
       "  a = b\n}");
@@ -110,7 +111,9 @@ TEST(ParserTest, ANoteGivesOriginPlaceAliasesAndArena) {
   EXPECT_EQ(body[0].note->line, 9);
   EXPECT_EQ(body[0].note->column, 12);
   EXPECT_EQ(body[0].note->aliases, (std::vector<std::string>{"c", "d'2"}));
-  EXPECT_EQ(*body[0].note->arena, (std::pair<int64_t, int64_t>{64, 128}));
+  ASSERT_EQ(body[0].note->arena.size(), 2u);
+  EXPECT_EQ(*body[0].note->arena[0], (std::pair<int64_t, int64_t>{64, 128}));
+  EXPECT_FALSE(body[0].note->arena[1].has_value());
   EXPECT_EQ(body[1].note->line, 3);
   EXPECT_EQ(body[2].note->of, "h");
   EXPECT_FALSE(body[3].note.has_value());
@@ -159,11 +162,14 @@ TEST(ParserTest, DepthIsLimitedByName) {
                                                         {"", "(b).c"},
                                                         {"not ", ""},
                                                         {"repeat(2) ", ""},
-                                                        {"fused() { yield ", " }"},
+
                                                         {"cond(a) { yield ", " } else { yield b }"}}) {
     EXPECT_THAT(ErrorOf(nested(100000, open, close)), HasSubstr("the nesting limit of 256")) << open;
     EXPECT_TRUE(ParseText(nested(50, open, close)).ok()) << ErrorOf(nested(50, open, close));
   }
+  std::string regions = "graph g { x = ";
+  for (int i = 0; i < 100000; ++i) regions += "fused() { yield ";
+  EXPECT_THAT(ErrorOf(regions), HasSubstr("the nesting limit of 256"));
   std::string ifs = "model m { ";
   for (int i = 0; i < 100000; ++i) ifs += "if a { b = 1 } else ";
   EXPECT_THAT(ErrorOf(ifs), HasSubstr("the nesting limit of 256"));
@@ -187,6 +193,13 @@ TEST(ParserTest, AnyTextGetsAnAnswer) {
       EXPECT_THAT(std::string(status.message()), HasSubstr("error: ")) << text;
     }
   }
+}
+
+TEST(SuggestTest, TheNearestNameIsSuggestedAndAFarOneIsNot) {
+  EXPECT_EQ(Nearest("simgoid", {"sigmoid", "sign"}), "sigmoid");
+  EXPECT_EQ(Nearest("rleu", {"relu", "real"}), "relu");
+  EXPECT_EQ(Nearest("x", {"y"}), "");
+  EXPECT_EQ(Nearest("attention", {"relu"}), "");
 }
 
 }  // namespace
