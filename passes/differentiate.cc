@@ -170,6 +170,9 @@ class Differentiator {
   void Finish(const Value* value, Expr total) {
     ReserveName(value);
     Adjoint& adjoint = adjoints_[value];
+    // A result has its whole shape; a literal gets it last, so that what else it flows into stays a literal.
+    const bool is_result = std::find(grad_.operands.begin() + 1, grad_.operands.end(), value) != grad_.operands.end();
+    if (is_result && !total.IsZero() && !total.IsLiteral()) total = Full(total, value->type.shape);
     adjoint.total = total;
     TakeName(total, adjoint);
   }
