@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <limits>
 
-#include "absl/strings/strip.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "frontend/expression_builder.h"
 
 namespace gradus::frontend {
