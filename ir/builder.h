@@ -64,6 +64,9 @@ class NameTable {
 // pass runner calls it after every pass.
 bool NameUnnamed(Graph& graph);
 
+// The name that NameUnnamed would give an unnamed value, before it is made unique.
+std::string NameAfterOrigin(const Value& value, const Uses& uses);
+
 // Whether an unnamed value with these uses may print nested in its one user; `yield_note` is the note of the statement
 // that holds the region, which a nested yield inherits.
 bool MayNest(const Value& value, absl::Span<const Use> uses, const Note& yield_note);

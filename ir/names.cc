@@ -40,10 +40,11 @@ NameTable::NameTable(const Region& region) {
   }
 }
 
-std::string NameTable::Unique(absl::string_view base) {
-  const auto [entry, fresh] = names_.emplace(std::string(base), 1);
-  if (fresh) return std::string(base);
-  int count = entry->second;
+std::string NameTable::Unique(absl::string_view wanted) {
+  if (names_.emplace(std::string(wanted), 1).second) return std::string(wanted);
+  // A name has one prime: after `h'2` comes `h'3`.
+  std::string base(wanted.substr(0, wanted.find('\'')));
+  int count = std::max(names_[base], 1);
   std::string candidate;
   do {
     candidate = absl::StrCat(base, "'", ++count);
@@ -65,6 +66,20 @@ bool MayNest(const Value& value, absl::Span<const Use> uses, const Note& yield_n
   if (use.user == nullptr) return definition.note.SamePosition(yield_note);
   return !OperandIsName(*use.user, use.operand) && definition.note.SamePosition(use.user->note) &&
          definition.section == use.user->section;
+}
+
+std::string NameAfterOrigin(const Value& value, const Uses& uses) {
+  const Statement& definition = *value.definition;
+  if (!definition.note.of.empty()) return absl::StrCat("d.", definition.note.of);
+  for (const Use& use : uses.of(&value)) {
+    if (use.user == nullptr) continue;
+    if (use.user->op == Op::kNext) return absl::StrCat(use.user->operands[0]->name, ".next");
+    for (const auto& result : use.user->results) {
+      const std::string name = result->name.empty() ? NameAfterOrigin(*result, uses) : result->name;
+      return name.substr(0, name.find('\''));
+    }
+  }
+  return std::string(Info(definition.op).mnemonic);
 }
 
 namespace {
@@ -142,7 +157,7 @@ class Naming {
         if (!result->name.empty()) continue;
         if (MayNest(*result, uses_.of(result.get()), yield_note_ ? *yield_note_ : Note())) continue;
         unnamed.push_back(result.get());
-        origin_[result.get()] = Origin(*result);
+        origin_[result.get()] = NameAfterOrigin(*result, uses_);
       }
     }
     // Numbered in text order.
@@ -151,24 +166,6 @@ class Naming {
       changed_ = true;
     }
   }
-
-  std::string Origin(const Value& value) const {
-    const Statement& definition = *value.definition;
-    if (!definition.note.of.empty()) return absl::StrCat("d.", definition.note.of);
-    for (const Use& use : uses_.of(&value)) {
-      if (use.user == nullptr) continue;
-      if (use.user->op == Op::kNext) return absl::StrCat(use.user->operands[0]->name, ".next");
-      for (const auto& result : use.user->results) {
-        if (!result->name.empty()) return std::string(Base(result->name));
-        const auto found = origin_.find(result.get());
-        if (found != origin_.end()) return std::string(Base(found->second));
-        return Origin(*result);
-      }
-    }
-    return std::string(Info(definition.op).mnemonic);
-  }
-
-  static absl::string_view Base(absl::string_view name) { return name.substr(0, name.find('\'')); }
 
   // A nested value stands right before its root, operands first, as the reader of the text creates it.
   void Reorder() {

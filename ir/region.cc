@@ -55,10 +55,9 @@ std::string Describe(const Statement& statement) {
 // Finds the alignment of every statement from the yields back to the parameters.
 class Aligner {
  public:
-  Aligner(const Region& region, RegionForm& form) : region_(region), form_(form) {
+  Aligner(const RegionView& region, RegionForm& form) : region_(region), form_(form) {
     with_columns_ = form.reduced;
     for (size_t i = 0; i < form.axes.size(); ++i) with_columns_.push_back(1);
-    for (const auto& parameter : region.parameters) readable_.insert(parameter.get());
     for (size_t i = 0; i < region.statements.size(); ++i) index_[region.statements[i]->result()] = i;
   }
 
@@ -71,7 +70,7 @@ class Aligner {
     }
     for (size_t i = region_.statements.size(); i-- > 0;) RETURN_IF_ERROR(Visit(i));
     // An access reads parameters and accesses; text order makes one pass enough.
-    for (const auto& s : region_.statements) RETURN_IF_ERROR(CheckReads(*s));
+    for (const Statement* s : region_.statements) RETURN_IF_ERROR(CheckReads(*s));
     return absl::OkStatus();
   }
 
@@ -142,8 +141,9 @@ class Aligner {
 
   absl::Status CheckReads(const Statement& s) {
     const bool epilogue = form_.kind == RegionKind::kContraction;
+    if (s.op == Op::kConstant) accesses_.insert(s.result());
     if (s.op == Op::kBroadcast) {
-      if (readable_.contains(s.operands[0])) readable_.insert(s.result());
+      if (IsReadable(s.operands[0])) accesses_.insert(s.result());
       return absl::OkStatus();
     }
     if (!IsAccess(s.op)) return absl::OkStatus();
@@ -155,10 +155,10 @@ class Aligner {
       return absl::InvalidArgumentError(
           absl::StrCat(Describe(s), ": a reshape in a region only adds or removes unit axes"));
     }
-    const bool reads = std::all_of(s.operands.begin(), s.operands.end(),
-                                   [&](const Value* operand) { return readable_.contains(operand); });
+    const bool reads =
+        std::all_of(s.operands.begin(), s.operands.end(), [&](const Value* operand) { return IsReadable(operand); });
     if (reads) {
-      readable_.insert(s.result());
+      accesses_.insert(s.result());
       return absl::OkStatus();
     }
     if (CarriesRows(s, form_.alignment[index_.at(s.result())])) return absl::OkStatus();
@@ -166,33 +166,38 @@ class Aligner {
         absl::StrCat(Describe(s), " moves a value that the region computes; it can only move parameters"));
   }
 
-  const Region& region_;
+  // A parameter or an access.
+  bool IsReadable(const Value* value) const { return !index_.contains(value) || accesses_.contains(value); }
+
+  const RegionView& region_;
   RegionForm& form_;
   Shape with_columns_;  // the reduced shape with unit columns
   absl::flat_hash_map<const Value*, size_t> index_;
-  absl::flat_hash_set<const Value*> readable_;  // parameters and accesses
+  absl::flat_hash_set<const Value*> accesses_;
   std::vector<int> demands_;
 };
 
-absl::Status FindSpace(const Region& region, RegionForm& form) {
-  for (const auto& s : region.statements) {
+absl::Status FindSpace(const RegionView& region, RegionForm& form) {
+  absl::flat_hash_set<const Value*> computed;
+  for (const Statement* s : region.statements) {
     const bool legal = IsElementwise(s->op) || IsAccess(s->op) || Reduces(s->op) || s->op == Op::kDot ||
                        s->op == Op::kBroadcast || (s->op == Op::kConstant && s->result()->type.rank() == 0);
     if (!legal) return absl::InvalidArgumentError(absl::StrCat("a region cannot hold ", Info(s->op).mnemonic));
     if (s->op == Op::kDot) {
       if (form.dot != nullptr) return absl::InvalidArgumentError("a region cannot hold two contractions");
-      form.dot = s.get();
+      for (const Value* operand : s->operands) {
+        if (computed.contains(operand)) {
+          return absl::InvalidArgumentError("the operands of a fused contraction are parameters of its region");
+        }
+      }
+      form.dot = s;
     }
-    if (Reduces(s->op)) form.reductions.push_back(s.get());
+    if (Reduces(s->op)) form.reductions.push_back(s);
+    computed.insert(s->result());
   }
   if (form.dot != nullptr) {
     if (!form.reductions.empty()) {
       return absl::InvalidArgumentError("a region with a contraction cannot hold a reduction");
-    }
-    for (const Value* operand : form.dot->operands) {
-      if (operand->definition != nullptr) {
-        return absl::InvalidArgumentError("the operands of a fused contraction are parameters of its region");
-      }
     }
     form.kind = RegionKind::kContraction;
     form.space = form.dot->result()->type.shape;
@@ -262,6 +267,13 @@ bool SameButUnitAxes(absl::Span<const int64_t> a, absl::Span<const int64_t> b) {
 }
 
 absl::StatusOr<RegionForm> ClassifyRegion(const Region& region) {
+  RegionView view;
+  for (const auto& statement : region.statements) view.statements.push_back(statement.get());
+  view.yields.assign(region.yields.begin(), region.yields.end());
+  return ClassifyRegion(view);
+}
+
+absl::StatusOr<RegionForm> ClassifyRegion(const RegionView& region) {
   if (region.yields.empty()) return absl::InvalidArgumentError("a region yields at least one value");
   RegionForm form;
   RETURN_IF_ERROR(FindSpace(region, form));

@@ -20,6 +20,7 @@
 // Accesses are movement statements that say where a region parameter is read: their operands are parameters or other
 // accesses. In an epilogue they only add or remove unit axes.
 //
+// The order of a reduction and of a contraction is what ir/order.h says of that statement, whatever the kind of region.
 // Values have one definition of their bits, so a kernel may recompute a value instead of keeping it. A kernel of kind
 // kLoop or kContraction reads, for the indices that it works on, everything that its yields depend on before it stores
 // any of them: a yield may lie in place of a parameter that is read at its own index only (ReadAtOwnIndex).
@@ -55,6 +56,14 @@ struct RegionForm {
 
 // The form of a region whose statements are typed. The error is a sentence that says what no kind allows.
 absl::StatusOr<RegionForm> ClassifyRegion(const Region& region);
+
+// Statements, in text order, that could become a region: whatever they read that none of them defines would be
+// a parameter.
+struct RegionView {
+  std::vector<const Statement*> statements;
+  std::vector<const Value*> yields;
+};
+absl::StatusOr<RegionForm> ClassifyRegion(const RegionView& view);
 
 // Whether a statement of this operation may be an access: reshape (of unit axes only), transpose, slice, flip, iota,
 // one_hot, random_bits, gather. (Broadcast may stand anywhere.)

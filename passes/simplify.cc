@@ -5,6 +5,7 @@
 
 #include "ir/check.h"
 #include "passes/dce.h"
+#include "passes/fold.h"
 #include "passes/simplify_rules.h"
 
 namespace gradus::passes {
@@ -58,7 +59,8 @@ class Round {
     builder_.SetSection(s.section);
     Rewriter rewriter{builder_, uses_, gradients_remain_};
     const size_t before = graph_.body.statements.size();
-    for (auto* rule : {SimplifyElementwise, SimplifyProduct, SinkBroadcasts, SimplifyMovement, SimplifyReduction}) {
+    for (auto* rule :
+         {FoldScalar, SimplifyElementwise, SimplifyProduct, SinkBroadcasts, SimplifyMovement, SimplifyReduction}) {
       Value* value = rule(rewriter, s);
       if (value == nullptr) {
         CHECK(graph_.body.statements.size() == before) << "a rule that does not apply made statements";

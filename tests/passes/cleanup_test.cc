@@ -86,7 +86,7 @@ TEST(SimplifyTest, IdentitiesGoAndNamesStay) {
   EXPECT_EQ(After({{{"simplify", Simplify}, {"dce", EliminateDeadCode}}}, g),
             R"(  h : f32[8] = exp(x)  | alias d
   e : f32[8] = h * h
-  f : f32[8] = h * (f32(1) / f32(3))
+  f : f32[8] = h * 0.33333334
   output e, f
 }
 )");

@@ -1,0 +1,274 @@
+#include "passes/fuse.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "ir/check.h"
+#include "passes/fuse_build.h"
+#include "passes/fuse_groups.h"
+#include "passes/simplify_rules.h"
+
+namespace gradus::passes {
+namespace {
+
+using ir::Op;
+using ir::RegionForm;
+using ir::RegionKind;
+using ir::RegionView;
+using ir::Statement;
+using ir::Value;
+
+// Beyond these a kernel spills, and takes long to compile.
+constexpr size_t kMaxStatements = 64;
+constexpr size_t kMaxParameters = 24;
+// An update that reads more arrays as large as the gradient than this is limited by memory and slower in the epilogue
+// of a contraction: Adam, with w, m and v, loses 3 to 9 % (codegen.md §3 of the design). Small ones do not care.
+constexpr int kMaxUpdateStreams = 2;
+constexpr int64_t kSmallUpdate = 4096;
+// Fewer rows than this of more elements than that leave threads without work that a loop would give them.
+constexpr int64_t kMinRows = 16;
+constexpr int64_t kManyElements = 32768;
+// Work for one thread: horizontal joins save a kernel, and no thread waits for the other half.
+constexpr int64_t kSmallKernel = 8192;
+
+bool IsCheap(Op op) {
+  switch (op) {
+    case Op::kExp:
+    case Op::kLog:
+    case Op::kSin:
+    case Op::kCos:
+    case Op::kTanh:
+    case Op::kSigmoid:
+    case Op::kErf:
+    case Op::kPow:
+    case Op::kDiv:
+    case Op::kSqrt:
+    case Op::kRsqrt:
+    case Op::kMod:
+    case Op::kFloorDiv:
+    case Op::kRandomBits:
+    case Op::kGather:
+      return false;
+    default:
+      return true;
+  }
+}
+
+struct Decision {
+  bool allowed = true;
+  std::string reason;
+};
+Decision Allow() { return {}; }
+template <typename... Parts>
+Decision Forbid(const Parts&... parts) {
+  return {false, absl::StrCat(parts...)};
+}
+
+class Fuser {
+ public:
+  Fuser(ir::Graph& graph, const Options& options) : graph_(graph), options_(options), groups_(graph), uses_(graph) {}
+
+  bool Run() {
+    // A join can make another one possible: a value with two readers is inlined when both have joined.
+    while (Sweep()) {
+    }
+    while (JoinSmallNeighbours()) {
+    }
+    Report();
+    return BuildRegions(graph_, groups_);
+  }
+
+ private:
+  bool Sweep() {
+    bool joined = false;
+    refusals_.clear();
+    for (int node = 0; node < groups_.size(); ++node) {
+      if (!groups_.may_fuse(node)) continue;
+      const std::vector<int>& inputs = groups_.inputs(node);
+      for (auto input = inputs.rbegin(); input != inputs.rend(); ++input) {
+        const int from = groups_.group(*input), into = groups_.group(node);
+        if (!groups_.may_fuse(*input) || from == into) continue;
+        Decision decision = CanJoin(from, into);
+        std::string reader = groups_.DisplayName(*groups_.statement(node).result());
+        std::string read = groups_.DisplayName(*groups_.statement(*input).result());
+        if (decision.allowed) {
+          groups_.Join(from, into);
+          joined = true;
+          if (reader != read) joins_.push_back({node, {true, reader, read, ""}});
+        } else if (reader != read) {
+          refusals_.push_back({node, {false, reader, read, std::move(decision.reason)}});
+        }
+      }
+    }
+    return joined;
+  }
+
+  Decision CanJoin(int producer, int consumer) {
+    if (const int node = groups_.Between(producer, consumer); node >= 0) {
+      return Forbid(groups_.DisplayName(*groups_.statement(node).results[0]), " stands between them");
+    }
+    const RegionView view = groups_.View({producer, consumer});
+    if (view.statements.size() > kMaxStatements) return Forbid("more than ", kMaxStatements, " statements");
+    const absl::StatusOr<RegionForm> form = ir::ClassifyRegion(view);
+    if (!form.ok()) return Forbid(form.status().message());
+    if (Parameters(view) > kMaxParameters) return Forbid("more than ", kMaxParameters, " operands");
+    if (form->dot != nullptr) {
+      if (Decision decision = PaysInEpilogue(*form->dot); !decision.allowed) return decision;
+    }
+    if (form->kind == RegionKind::kRow) {
+      const int64_t rows = ir::ElementCount(form->reduced).value(), all = ir::ElementCount(form->space).value();
+      const bool computes = std::any_of(view.statements.begin(), view.statements.end(),
+                                        [](const Statement* s) { return ir::IsElementwise(s->op) && !IsCheap(s->op); });
+      if (rows < kMinRows && all > kManyElements && (computes || view.yields.size() > 1)) {
+        return Forbid("it would leave one thread ", all / rows, " elements of a row to compute");
+      }
+    }
+    return Repeats(view, *form);
+  }
+
+  // A value smaller than the space is computed again for every element that it is broadcast to.
+  Decision Repeats(const RegionView& view, const RegionForm& form) const {
+    constexpr int kMaxRepeated = 4;
+    int repeated = 0;
+    for (size_t i = 0; i < view.statements.size(); ++i) {
+      const Statement& s = *view.statements[i];
+      if (!ir::IsElementwise(s.op) || form.alignment[i] != ir::Alignment::kSpace) continue;
+      const ir::Shape& shape = s.result()->type.shape;
+      if (form.kind == RegionKind::kRow && !shape.empty() && shape.back() == 1) continue;  // once a row
+      if (s.result()->type.elements().value() >= ir::ElementCount(form.space).value()) continue;
+      ++repeated;
+      if (!IsCheap(s.op) || repeated > kMaxRepeated) {
+        return Forbid(groups_.DisplayName(*s.result()), " : ", ToString(s.result()->type),
+                      " would be computed for each of [", ir::ToString(form.space), "]");
+      }
+    }
+    return Allow();
+  }
+
+  size_t Parameters(const RegionView& view) const {
+    absl::flat_hash_set<const Value*> defined, read;
+    for (const Statement* s : view.statements) {
+      for (const Value* operand : s->operands) {
+        if (!defined.contains(operand)) read.insert(operand);
+      }
+      defined.insert(s->result());
+    }
+    return read.size();
+  }
+
+  // What a product feeds elementwise, up to the states that it updates.
+  Decision PaysInEpilogue(const Statement& dot) {
+    const auto [entry, fresh] = update_streams_.emplace(&dot, 0);
+    if (fresh) {
+      absl::flat_hash_set<const Value*> streams;
+      std::vector<const Value*> cone = {dot.result()};
+      absl::flat_hash_set<const Value*> seen = {dot.result()};
+      while (!cone.empty()) {
+        const Value* value = cone.back();
+        cone.pop_back();
+        for (const ir::Use& use : uses_.of(value)) {
+          if (use.user == nullptr || !ir::IsElementwise(use.user->op) ||
+              use.user->result()->type.shape != dot.result()->type.shape) {
+            continue;
+          }
+          for (const Value* operand : use.user->operands) {
+            const bool state = operand->definition != nullptr &&
+                               (operand->definition->op == Op::kParam || operand->definition->op == Op::kState);
+            if (state && operand->type.shape == dot.result()->type.shape) streams.insert(operand);
+          }
+          if (seen.insert(use.user->result()).second) cone.push_back(use.user->result());
+        }
+      }
+      entry->second = static_cast<int>(streams.size());
+    }
+    if (entry->second > kMaxUpdateStreams && dot.result()->type.elements().value() > kSmallUpdate) {
+      return Forbid("the update reads ", entry->second,
+                    " arrays as large as the gradient, so memory limits it: it stays a kernel of its own");
+    }
+    return Allow();
+  }
+
+  // Small loops and rows over one space that do not depend on each other: one kernel instead of two.
+  bool JoinSmallNeighbours() {
+    std::map<std::string, std::vector<int>> same;  // in text order
+    for (int g = 0; g < groups_.size(); ++g) {
+      if (groups_.members(g).empty() || !groups_.may_fuse(groups_.members(g).front())) continue;
+      const absl::StatusOr<RegionForm> form = ir::ClassifyRegion(groups_.View({g}));
+      if (!form.ok() || (form->kind != RegionKind::kLoop && form->kind != RegionKind::kRow)) continue;
+      if (ir::ElementCount(form->space).value() > kSmallKernel) continue;
+      std::string key = absl::StrCat(ir::Name(form->kind), ir::ToString(form->space), "|", ir::ToString(form->axes));
+      for (int other : same[key]) {
+        if (groups_.Depends(g, other) || groups_.Depends(other, g) || !CanJoin(other, g).allowed) continue;
+        groups_.Join(other, g);
+        return true;
+      }
+      same[key].push_back(g);
+    }
+    return false;
+  }
+
+  void Report() const {
+    if (options_.decisions == nullptr) return;
+    std::vector<std::pair<int, FusionDecision>> all = joins_;
+    all.insert(all.end(), refusals_.begin(), refusals_.end());
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (auto& [node, decision] : all) {
+      const auto same = [&](const FusionDecision& d) {
+        return d.statement == decision.statement && d.into == decision.into && d.reason == decision.reason;
+      };
+      if (std::none_of(options_.decisions->begin(), options_.decisions->end(), same)) {
+        options_.decisions->push_back(decision);
+      }
+    }
+  }
+
+  ir::Graph& graph_;
+  const Options& options_;
+  Groups groups_;
+  ir::Uses uses_;
+  absl::flat_hash_map<const Statement*, int> update_streams_;
+  std::vector<std::pair<int, FusionDecision>> joins_, refusals_;
+};
+
+// Where h = maximum(z, 0), z > 0 says what h > 0 says, NaN included; then z itself need not be kept.
+bool ReadSignsFromRelu(ir::Graph& graph) {
+  bool changed = false;
+  absl::flat_hash_map<const Value*, Value*> relu;
+  for (const auto& s : graph.body.statements) {
+    if (s->op != Op::kMaximum && s->op != Op::kGreater) continue;
+    const auto zero = LiteralNumber(s->operands[1]);
+    if (!zero.has_value() || *zero != 0) continue;
+    if (s->op == Op::kMaximum) {
+      relu.emplace(s->operands[0], s->result());
+    } else if (const auto found = relu.find(s->operands[0]); found != relu.end()) {
+      s->operands[0] = found->second;
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> Fuse(ir::Graph& graph, const Options& options) {
+  if (!options.fuse) return false;
+  const bool changed = ReadSignsFromRelu(graph);
+  return Fuser(graph, options).Run() || changed;
+}
+
+std::string Describe(const std::vector<FusionDecision>& decisions) {
+  std::string text;
+  for (const FusionDecision& d : decisions) {
+    if (d.allowed) {
+      absl::StrAppend(&text, d.statement, " joins ", d.into, "\n");
+    } else {
+      absl::StrAppend(&text, d.statement, " does not join ", d.into, ": ", d.reason, "\n");
+    }
+  }
+  return text;
+}
+
+}  // namespace gradus::passes

@@ -1,0 +1,71 @@
+// The kernels of a graph while they are being joined: a partition of its statements.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "ir/graph.h"
+#include "ir/region.h"
+
+namespace gradus::passes {
+
+class Groups {
+ public:
+  explicit Groups(const ir::Graph& graph);
+
+  // Nodes are the statements that are work, in text order: all but declarations, scalar literals, and accesses that
+  // only regions read.
+  int size() const { return static_cast<int>(nodes_.size()); }
+  const ir::Statement& statement(int node) const { return *nodes_[node].statement; }
+  bool may_fuse(int node) const { return nodes_[node].may_fuse; }
+  // The nodes whose values a node reads, through accesses, in the order of its operands.
+  const std::vector<int>& inputs(int node) const { return nodes_[node].inputs; }
+  int group(int node) const { return group_[node]; }
+  const std::vector<int>& members(int group) const { return members_[group]; }  // in text order; empty: joined another
+
+  // A node of a third group that stands on a way from a to b or from b to a: they cannot join. -1: none.
+  int Between(int a, int b) const;
+  bool Depends(int group, int on) const { return Test(ancestors_[group], on); }
+  void Join(int a, int b);  // the result is min(a, b)
+
+  // Statements and yields that these groups together would have, accesses and literals included.
+  ir::RegionView View(absl::Span<const int> groups) const;
+  // Whether a statement that is no node, or that a region copied, is read outside regions and has to stay.
+  bool IsMaterialized(const ir::Statement& s) const { return materialized_.contains(&s); }
+
+  // The name of a value, or of the statement that it is nested in.
+  std::string DisplayName(const ir::Value& value) const;
+
+ private:
+  struct Node {
+    const ir::Statement* statement = nullptr;
+    int position = 0;
+    bool may_fuse = false;
+    bool escapes = false;  // an output
+    std::vector<int> inputs;
+    std::vector<int> users;
+  };
+  using Bits = std::vector<uint64_t>;
+  static bool Test(const Bits& bits, int i) { return (bits[i / 64] >> (i % 64) & 1) != 0; }
+  static void Set(Bits& bits, int i) { bits[i / 64] |= uint64_t{1} << (i % 64); }
+
+  void AddInputs(int node, const ir::Value* operand, bool through_accesses);
+  void CollectAccesses(const ir::Value* operand, std::vector<const ir::Statement*>& out,
+                       absl::flat_hash_map<const ir::Statement*, bool>& seen) const;
+
+  const ir::Graph& graph_;
+  ir::Uses uses_;
+  std::vector<Node> nodes_;
+  absl::flat_hash_map<const ir::Statement*, int> position_;  // in the text
+  absl::flat_hash_map<const ir::Statement*, int> node_of_;
+  absl::flat_hash_map<const ir::Statement*, bool> materialized_;  // accesses that are nodes too
+  std::vector<int> group_;
+  std::vector<std::vector<int>> members_;
+  std::vector<Bits> ancestors_;  // of every group: the groups that it depends on
+};
+
+// A way to read a value rather than work: a region copies it.
+bool IsCheapAccess(const ir::Statement& s);
+
+}  // namespace gradus::passes

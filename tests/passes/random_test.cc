@@ -1,0 +1,111 @@
+// Every pass on random well-typed graphs.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "frontend/read_graph.h"
+#include "ir/builder.h"
+#include "ir/interpreter.h"
+#include "ir/printer.h"
+#include "ir/region.h"
+#include "passes/pipeline.h"
+#include "tests/differential/random_graph.h"
+#include "tests/matchers.h"
+
+namespace gradus::passes {
+namespace {
+
+using testing_support::IsOk;
+
+ir::NamedTensors Bind(uint64_t seed, const ir::Graph& graph) {
+  const std::vector<ir::Tensor> values = testing_support::RandomDeclarations(seed, graph);
+  ir::NamedTensors declared;
+  size_t i = 0;
+  for (const auto& s : graph.body.statements) {
+    if (ir::IsDeclaration(s->op)) declared.emplace(s->result()->name, values[i++]);
+  }
+  return declared;
+}
+
+void ExpectSameBits(const ir::NamedTensors& before, const ir::NamedTensors& after, const std::string& text) {
+  ASSERT_EQ(before.size(), after.size()) << text;
+  for (const auto& [name, tensor] : before) {
+    ASSERT_TRUE(after.contains(name)) << name << text;
+    ASSERT_TRUE(ir::SameBits(tensor, after.at(name))) << name << " differs\n" << text;
+  }
+}
+
+std::string Printed(const ir::Graph& graph) { return ir::Print(graph); }
+
+TEST(RandomPassTest, EveryPassIsHonestAndGivesTheSameOnTheReparsedText) {
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    ir::Graph graph = testing_support::RandomGraph(seed, {.statements = 20, .gradient = seed % 2 == 1});
+    RunOptions options;
+    options.check_changed = true;
+    for (const Pass& pass : kStepPipeline) {
+      const std::string before = Printed(graph);
+      absl::StatusOr<ir::Graph> reread = frontend::ReadGraph("g.gr", before);
+      ASSERT_THAT(reread, IsOk()) << before;
+      const Pass one[] = {pass};
+      ASSERT_THAT(RunPasses(one, graph, options), IsOk()) << pass.name << "\n" << before;
+      ASSERT_THAT(RunPasses(one, *reread, options), IsOk()) << pass.name << "\n" << before;
+      ASSERT_EQ(Printed(graph), Printed(*reread)) << pass.name << "\n" << before;
+    }
+  }
+}
+
+TEST(RandomPassTest, FusionChangesNoBit) {
+  int fused = 0;
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    ir::Graph graph = testing_support::RandomGraph(seed, {.statements = 30, .gradient = seed % 2 == 1});
+    RunOptions options;
+    options.stop_after = "simplified";
+    ASSERT_THAT(RunPasses(kStepPipeline, graph, options), IsOk());
+    const std::string text = Printed(graph);
+    const ir::NamedTensors declared = Bind(seed, graph);
+    const absl::StatusOr<ir::StepValues> before = ir::Interpret(graph, declared);
+    ASSERT_THAT(before, IsOk()) << text;
+    const Pass fuse[] = {{"fuse", Fuse}};
+    ASSERT_THAT(RunPasses(fuse, graph), IsOk()) << text;
+    const absl::StatusOr<ir::StepValues> after = ir::Interpret(graph, declared);
+    ASSERT_THAT(after, IsOk()) << text << Printed(graph);
+    ExpectSameBits(before->outputs, after->outputs, text + Printed(graph));
+    ExpectSameBits(before->next, after->next, text + Printed(graph));
+    for (const auto& s : graph.body.statements) {
+      if (s->op != ir::Op::kFused) continue;
+      ++fused;
+      ASSERT_THAT(ir::ClassifyRegion(*s->region), IsOk()) << ir::Print(*s);
+    }
+  }
+  EXPECT_GT(fused, 300);
+}
+
+TEST(RandomPassTest, SimplifyingChangesNoFiniteValueByMoreThanRounding) {
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    ir::Graph graph =
+        testing_support::RandomGraph(seed, {.statements = 20, .gradient = seed % 2 == 1, .float_only = true});
+    const Pass backprop[] = {{"backprop", Backprop}};
+    ASSERT_THAT(RunPasses(backprop, graph), IsOk());
+    const ir::NamedTensors declared = Bind(seed, graph);
+    const std::string text = Printed(graph);
+    const absl::StatusOr<ir::StepValues> before = ir::Interpret(graph, declared);
+    ASSERT_THAT(before, IsOk()) << text;
+    RunOptions options;
+    options.stop_after = "simplified";
+    ASSERT_THAT(RunPasses(kStepPipeline, graph, options), IsOk()) << text;
+    const absl::StatusOr<ir::StepValues> after = ir::Interpret(graph, declared);
+    ASSERT_THAT(after, IsOk()) << text;
+    for (const auto& [name, tensor] : before->outputs) {
+      if (tensor.type().element != ir::DType::kF64) continue;
+      const auto x = tensor.data<double>();
+      const auto y = after->outputs.at(name).data<double>();
+      for (size_t i = 0; i < x.size(); ++i) {
+        if (!std::isfinite(x[i]) || std::abs(x[i]) > 1e100) continue;
+        ASSERT_NEAR(x[i], y[i], 1e-9 * std::max(1.0, std::abs(x[i]))) << name << "\n" << text << Printed(graph);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gradus::passes
