@@ -2,6 +2,7 @@
 
 #include "codegen/contraction_emit.h"
 #include "codegen/counted_loop.h"
+#include "codegen/index_arithmetic.h"
 
 namespace gradus::codegen {
 namespace {
@@ -75,15 +76,14 @@ void EmitShare(const ContractionContext& context, int64_t items, bool one_thread
 std::vector<Value*> EmitIndices(llvm::IRBuilder<>& builder, const std::vector<ContractionLoop>& loops, Value* flat) {
   std::vector<Value*> indices(loops.size());
   for (size_t i = loops.size(); i-- > 0;) {
-    Value* extent = builder.getInt64(loops[i].extent);
-    indices[i] = i == 0 ? flat : builder.CreateURem(flat, extent);
-    if (i > 0) flat = builder.CreateUDiv(flat, extent);
+    indices[i] = i == 0 ? flat : IndexRemainder(builder, flat, loops[i].extent);
+    if (i > 0) flat = IndexDivide(builder, flat, loops[i].extent);
   }
   return indices;
 }
 
 Value* EmitAdvance(llvm::IRBuilder<>& builder, ir::DType type, Value* pointer, Value* elements) {
-  return builder.CreateGEP(ElementType(builder, type), pointer, elements);
+  return ElementAt(builder, ElementType(builder, type), pointer, elements);
 }
 
 }  // namespace gradus::codegen

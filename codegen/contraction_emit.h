@@ -3,6 +3,7 @@
 
 #include "codegen/contraction_loops.h"
 #include "codegen/contraction_tile.h"
+#include "codegen/index_arithmetic.h"
 
 namespace gradus::codegen {
 
@@ -36,7 +37,7 @@ llvm::Value* EmitOffsets(llvm::IRBuilder<>& builder, const std::vector<Contracti
                          const std::vector<llvm::Value*>& indices, Which which) {
   llvm::Value* sum = builder.getInt64(0);
   for (size_t i = 0; i < loops.size(); ++i) {
-    sum = builder.CreateNSWAdd(sum, EmitOffset(builder, which(loops[i]), indices[i]));
+    sum = IndexAdd(builder, sum, EmitOffset(builder, which(loops[i]), indices[i]));
   }
   return sum;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "codegen/index_arithmetic.h"
+
 namespace gradus::codegen {
 namespace {
 
@@ -142,14 +144,9 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
 }
 
 llvm::Value* EmitOffset(llvm::IRBuilder<>& builder, const AxisStep& step, llvm::Value* index) {
-  if (step.panel == 0) {
-    if (step.step == 0) return builder.getInt64(0);
-    return step.step == 1 ? index : builder.CreateNSWMul(index, builder.getInt64(step.step));
-  }
-  llvm::Value* panel = builder.CreateUDiv(index, builder.getInt64(step.panel));
-  llvm::Value* within = builder.CreateURem(index, builder.getInt64(step.panel));
-  return builder.CreateNSWAdd(builder.CreateNSWMul(panel, builder.getInt64(step.panel_step)),
-                              builder.CreateNSWMul(within, builder.getInt64(step.step)));
+  if (step.panel == 0) return IndexMultiply(builder, index, step.step);
+  return IndexAdd(builder, IndexMultiply(builder, IndexDivide(builder, index, step.panel), step.panel_step),
+                  IndexMultiply(builder, IndexRemainder(builder, index, step.panel), step.step));
 }
 
 std::pair<int64_t, int64_t> SliceOf(int64_t contracted, int64_t slices, int64_t i) {

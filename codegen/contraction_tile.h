@@ -42,10 +42,20 @@ std::vector<llvm::Value*> EmitTile(llvm::IRBuilder<>& builder, const ir::Target&
                                    const TileOperands& operands, const std::vector<llvm::Value*>& initial,
                                    int64_t unroll);
 
-// The shared function `void(ptr a, ptr b, ptr c, i64 contracted, i64 tiles, i64 accumulate, i64 a_row, i64 a_k, i64
-// b_k, i64 c_row, i64 valid)` that finishes `tiles` tiles one below the other: c (+)= a * b, c stored by vectors,
-// `valid` lanes of the last one (of b too unless b_padded).
-llvm::Function* TileFunction(llvm::Module& module, const ir::Target& target, const Tile& tile, bool masked,
-                             bool b_padded, bool c_padded);
+// A run of tiles one below the other: the first ones have tile.rows rows, those behind them one row less.
+struct TileRun {
+  Tile tile;
+  bool short_tiles = false;  // whether there are tiles of one row less
+  bool accumulates = false;  // whether c may hold the sums of earlier terms
+  bool masked = false;       // whether the last vector is partial, and
+  bool b_padded = false;     //   b may be read
+  bool c_padded = false;     //   and c written beyond it nevertheless
+};
+
+// The shared function `void(ptr a, ptr b, ptr c, i64 contracted, i64 first, i64 end, i64 large, i64 a_row, i64 a_k, i64
+// b_k, i64 c_row, i64 valid, i64 accumulate)` that computes the tiles [first, end), of which those below `large` have
+// tile.rows rows: c = a * b, or c += a * b where `accumulate` is not 0. `a` is the row of tile 0, `c` that of tile
+// `first`; `valid` lanes of the last vector count. Steps in bytes.
+llvm::Function* TileRunFunction(llvm::Module& module, const ir::Target& target, const TileRun& run);
 
 }  // namespace gradus::codegen

@@ -4,6 +4,7 @@
 #include "codegen/contraction_emit.h"
 #include "codegen/contraction_pack.h"
 #include "codegen/counted_loop.h"
+#include "codegen/index_arithmetic.h"
 
 namespace gradus::codegen {
 namespace {
@@ -23,72 +24,88 @@ class TilesEmitter {
         panels_((loops_.column.extent + panel_columns_ - 1) / panel_columns_),
         last_columns_(loops_.column.extent - (panels_ - 1) * panel_columns_),
         tiles_((loops_.row.extent + blocking_.tile_rows - 1) / blocking_.tile_rows),
-        large_tiles_(loops_.row.extent - tiles_ * (blocking_.tile_rows - 1)) {}
+        large_tiles_(loops_.row.extent - tiles_ * (blocking_.tile_rows - 1)),
+        accumulates_(loops_.contracted_blocks() > 1) {}
 
   void Emit() {
     const int64_t groups = loops_.outer_count() * panels_;
     EmitShare(job_.context, groups * tiles_, blocking_.one_thread, [&](Value* first, Value* last) {
       // The share may begin and end within a panel; a panel that it meets is packed once.
-      Value* first_group = builder_.CreateUDiv(first, Int(tiles_));
-      Value* end_group = builder_.CreateUDiv(builder_.CreateNSWAdd(last, Int(tiles_ - 1)), Int(tiles_));
+      Value* first_group = Divide(first, tiles_);
+      Value* end_group = Divide(Add(last, Int(tiles_ - 1)), tiles_);
       EmitLoop(builder_, first_group, end_group, 1, [&](Value* group) {
-        Value* base = builder_.CreateNSWMul(group, Int(tiles_));
-        EmitGroup(group, Max(builder_.CreateNSWSub(first, base), Int(0)),
-                  Min(builder_.CreateNSWSub(last, base), Int(tiles_)));
+        Value* base = Multiply(group, tiles_);
+        EmitGroup(group, Max(Subtract(first, base), Int(0)), Min(Subtract(last, base), Int(tiles_)));
       });
     });
   }
 
  private:
   Value* Int(int64_t value) { return builder_.getInt64(value); }
-  Value* Min(Value* x, Value* y) { return builder_.CreateSelect(builder_.CreateICmpSLT(x, y), x, y); }
-  Value* Max(Value* x, Value* y) { return builder_.CreateSelect(builder_.CreateICmpSLT(x, y), y, x); }
+  Value* Add(Value* x, Value* y) { return IndexAdd(builder_, x, y); }
+  Value* Subtract(Value* x, Value* y) { return IndexSubtract(builder_, x, y); }
+  Value* Divide(Value* x, int64_t y) { return IndexDivide(builder_, x, y); }
+  Value* Remainder(Value* x, int64_t y) { return IndexRemainder(builder_, x, y); }
+  Value* Multiply(Value* x, int64_t y) { return IndexMultiply(builder_, x, y); }
+  Value* Min(Value* x, Value* y) { return IndexMin(builder_, x, y); }
+  Value* Max(Value* x, Value* y) { return IndexMax(builder_, x, y); }
   Value* Bytes(const AxisStep& step) { return Int(step.step * bytes_); }
   Value* Advance(Value* pointer, Value* elements) { return EmitAdvance(builder_, type_, pointer, elements); }
   Value* RowOf(Value* tile) {
-    Value* short_tiles = Max(builder_.CreateNSWSub(tile, Int(large_tiles_)), Int(0));
-    return builder_.CreateNSWSub(builder_.CreateNSWMul(tile, Int(blocking_.tile_rows)), short_tiles);
+    if (large_tiles_ == tiles_) return Multiply(tile, blocking_.tile_rows);
+    Value* short_tiles = Max(Subtract(tile, Int(large_tiles_)), Int(0));
+    return Subtract(Multiply(tile, blocking_.tile_rows), short_tiles);
   }
 
   // What is fixed while one thread works on one panel of one turn of the outer loops.
   struct Group {
     Value* a;
     Value* b;
+    Value* panel;
     Value* first_column;
     Value* columns;
     Value* is_last;               // the last panel
     std::vector<Value*> outputs;  // offsets of the outer indices
   };
 
+  // The element offset of a column of the group's panel.
+  Value* ColumnOffset(const Group& group, const AxisStep& step, Value* column) {
+    if (step.panel == panel_columns_) {
+      return Add(Multiply(group.panel, step.panel_step), Multiply(column, step.step));
+    }
+    return EmitOffset(builder_, step, Add(group.first_column, column));
+  }
+
   void EmitGroup(Value* flat, Value* first_tile, Value* end_tile) {
-    Value* panel = panels_ == 1 ? Int(0) : builder_.CreateURem(flat, Int(panels_));
-    Value* outer = panels_ == 1 ? flat : builder_.CreateUDiv(flat, Int(panels_));
+    Value* panel = Remainder(flat, panels_);
+    Value* outer = Divide(flat, panels_);
     const std::vector<Value*> indices = EmitIndices(builder_, loops_.outer, outer);
     Group group;
-    group.first_column = builder_.CreateNSWMul(panel, Int(panel_columns_));
+    group.panel = panel;
+    group.first_column = Multiply(panel, panel_columns_);
     group.is_last = builder_.CreateICmpEQ(panel, Int(panels_ - 1));
     group.columns = last_columns_ == panel_columns_
                         ? Int(panel_columns_)
                         : builder_.CreateSelect(group.is_last, Int(last_columns_), Int(panel_columns_));
     group.a = Advance(job_.a, EmitOffsets(builder_, loops_.outer, indices, [](const auto& l) { return l.a; }));
     Value* b = EmitOffsets(builder_, loops_.outer, indices, [](const auto& l) { return l.b; });
-    b = builder_.CreateNSWAdd(b, EmitOffset(builder_, loops_.column.b, group.first_column));
+    b = Add(b, ColumnOffset(group, loops_.column.b, Int(0)));
     group.b = Advance(job_.b, b);
     for (int o = 0; o < job_.spec.outputs; ++o) {
       group.outputs.push_back(
           EmitOffsets(builder_, loops_.outer, indices, [o](const auto& l) { return l.outputs[o]; }));
     }
-    pack_per_block_ = blocking_.pack && loops_.contracted_blocks() > 1;
+    pack_per_block_ = blocking_.pack && accumulates_;
     if (blocking_.pack && !pack_per_block_) EmitPack(group, Int(0), Int(0), Int(loops_.contracted.extent));
     if (job_.direct != nullptr) {
-      Value* c = builder_.CreateNSWAdd(group.outputs[0], group.first_column);
-      c = builder_.CreateNSWAdd(c, builder_.CreateNSWMul(RowOf(first_tile), Int(loops_.row.outputs[0].step)));
+      Value* c = Add(group.outputs[0], group.first_column);
+      c = Add(c, Multiply(RowOf(first_tile), loops_.row.outputs[0].step));
       EmitBlocks(group, first_tile, end_tile, 0, loops_.contracted.extent, Advance(job_.direct, c),
                  Bytes(loops_.row.outputs[0]));
       return;
     }
     EmitLoop(builder_, first_tile, end_tile, blocking_.block_tiles, [&](Value* tile) {
-      Value* end = Min(builder_.CreateNSWAdd(tile, Int(blocking_.block_tiles)), end_tile);
+      Value* end = Min(Add(tile, Int(blocking_.block_tiles)), end_tile);
       for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
         const auto [begin_k, end_k] = SliceOf(loops_.contracted.extent, job_.spec.slices, slice);
         if (begin_k == end_k) continue;
@@ -110,18 +127,16 @@ class TilesEmitter {
         PackFunction(*builder_.GetInsertBlock()->getModule(), job_.context.target, type_, panel_columns_);
     const AxisStep& step = loops_.contracted.b;
     auto copy = [&](Value* from_k, Value* to_k) {
-      Value* from = Advance(group.b, builder_.CreateNSWAdd(outer_offset, EmitOffset(builder_, step, from_k)));
-      Value* to = Advance(job_.context.scratch,
-                          builder_.CreateNSWMul(builder_.CreateNSWSub(from_k, begin), Int(panel_columns_)));
-      builder_.CreateCall(
-          pack, {to, from, builder_.CreateNSWSub(to_k, from_k), group.columns, Bytes(step), Bytes(loops_.column.b)});
+      Value* from = Advance(group.b, Add(outer_offset, EmitOffset(builder_, step, from_k)));
+      Value* to = Advance(job_.context.scratch, Multiply(Subtract(from_k, begin), panel_columns_));
+      builder_.CreateCall(pack, {to, from, Subtract(to_k, from_k), group.columns, Bytes(step), Bytes(loops_.column.b)});
     };
     if (step.panel == 0) return copy(begin, end);
-    Value* first = builder_.CreateUDiv(begin, Int(step.panel));
-    Value* last = builder_.CreateUDiv(builder_.CreateNSWAdd(end, Int(step.panel - 1)), Int(step.panel));
+    Value* first = Divide(begin, step.panel);
+    Value* last = Divide(Add(end, Int(step.panel - 1)), step.panel);
     EmitLoop(builder_, first, last, 1, [&](Value* panel) {
-      Value* start = builder_.CreateNSWMul(panel, Int(step.panel));
-      copy(Max(start, begin), Min(builder_.CreateNSWAdd(start, Int(step.panel)), end));
+      Value* start = Multiply(panel, step.panel);
+      copy(Max(start, begin), Min(Add(start, Int(step.panel)), end));
     });
   }
 
@@ -135,63 +150,52 @@ class TilesEmitter {
       Value* a = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.a; });
       Value* b = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.b; });
       EmitLoop(builder_, Int(begin_k), Int(end_k), blocking_.block_k, [&](Value* k) {
-        Value* block_end = Min(builder_.CreateNSWAdd(k, Int(blocking_.block_k)), Int(end_k));
-        Value* terms = builder_.CreateNSWSub(block_end, k);
-        Value* a_block = Advance(group.a, builder_.CreateNSWAdd(a, EmitOffset(builder_, loops_.contracted.a, k)));
+        Value* block_end = Min(Add(k, Int(blocking_.block_k)), Int(end_k));
+        Value* terms = Subtract(block_end, k);
+        Value* a_block = Advance(group.a, Add(a, EmitOffset(builder_, loops_.contracted.a, k)));
         Value* b_block = nullptr;
         Value* b_k = Int(panel_columns_ * bytes_);
         if (pack_per_block_) {
           EmitPack(group, b, k, block_end);
           b_block = job_.context.scratch;
         } else if (blocking_.pack) {
-          b_block = Advance(job_.context.scratch, builder_.CreateNSWMul(k, Int(panel_columns_)));
+          b_block = Advance(job_.context.scratch, Multiply(k, panel_columns_));
         } else {
-          b_block = Advance(group.b, builder_.CreateNSWAdd(b, EmitOffset(builder_, loops_.contracted.b, k)));
+          b_block = Advance(group.b, Add(b, EmitOffset(builder_, loops_.contracted.b, k)));
           b_k = Bytes(loops_.contracted.b);
         }
-        Value* begun = builder_.CreateOr(builder_.CreateICmpNE(k, Int(begin_k)), builder_.CreateICmpNE(turn, Int(0)));
-        Value* accumulate = builder_.CreateZExt(begun, builder_.getInt64Ty());
-        EmitTileCalls(group, first, end, terms, accumulate, a_block, b_block, b_k, c, c_row);
+        Value* accumulate = Int(0);
+        if (accumulates_) {
+          Value* begun = builder_.CreateOr(builder_.CreateICmpNE(k, Int(begin_k)), builder_.CreateICmpNE(turn, Int(0)));
+          accumulate = builder_.CreateZExt(begun, builder_.getInt64Ty());
+        }
+        EmitTileCall(group, first, end, terms, accumulate, a_block, b_block, b_k, c, c_row);
       });
     });
   }
 
-  // Tiles of tile_rows rows stand first, those of one row less behind them.
-  void EmitTileCalls(const Group& group, Value* first, Value* end, Value* terms, Value* accumulate, Value* a, Value* b,
-                     Value* b_k, Value* c, Value* c_row) {
-    Value* first_row = RowOf(first);
-    auto call = [&](Value* from, Value* to, int64_t rows) {
-      Value* count = builder_.CreateNSWSub(to, from);
-      EmitIf(builder_, builder_.CreateICmpSGT(count, Int(0)), [&] {
-        Value* row = RowOf(from);
-        Value* a_tile = Advance(a, builder_.CreateNSWMul(row, Int(loops_.row.a.step)));
-        Value* c_tile = builder_.CreateGEP(builder_.getInt8Ty(), c,
-                                           builder_.CreateNSWMul(builder_.CreateNSWSub(row, first_row), c_row));
-        Value* function = Function(group, rows);
-        llvm::FunctionType* signature = Function(rows, false)->getFunctionType();
-        const int64_t last_lanes = (last_columns_ - 1) % blocking_.lanes + 1;
-        builder_.CreateCall(signature, function,
-                            {a_tile, b, c_tile, terms, count, accumulate, Bytes(loops_.row.a),
-                             Bytes(loops_.contracted.a), b_k, c_row, Int(last_lanes)});
-      });
-    };
-    call(first, Min(end, Int(large_tiles_)), blocking_.tile_rows);
-    if (large_tiles_ < tiles_) call(Max(first, Int(large_tiles_)), end, blocking_.tile_rows - 1);
+  TileRun Run(bool last) const {
+    const int64_t columns = last ? last_columns_ : panel_columns_;
+    TileRun run;
+    run.tile = {type_, blocking_.lanes, (columns + blocking_.lanes - 1) / blocking_.lanes, blocking_.tile_rows};
+    run.short_tiles = large_tiles_ < tiles_;
+    run.accumulates = accumulates_;
+    run.b_padded = blocking_.pack || loops_.column.b.panel != 0;
+    run.c_padded = job_.direct == nullptr;
+    run.masked = columns % blocking_.lanes != 0 && !(run.b_padded && run.c_padded);
+    return run;
   }
 
-  llvm::Function* Function(int64_t rows, bool last) {
-    const int64_t columns = last ? last_columns_ : panel_columns_;
-    const Tile tile{type_, blocking_.lanes, (columns + blocking_.lanes - 1) / blocking_.lanes, rows};
-    const bool b_padded = blocking_.pack || loops_.column.b.panel != 0;
-    const bool c_padded = job_.direct == nullptr;
-    const bool masked = columns % blocking_.lanes != 0 && !(b_padded && c_padded);
-    return TileFunction(*builder_.GetInsertBlock()->getModule(), job_.context.target, tile, masked, b_padded, c_padded);
-  }
-  Value* Function(const Group& group, int64_t rows) {
-    llvm::Function* last = Function(rows, true);
-    if (panels_ == 1) return last;
-    llvm::Function* whole = Function(rows, false);
-    return last == whole ? whole : builder_.CreateSelect(group.is_last, last, whole);
+  void EmitTileCall(const Group& group, Value* first, Value* end, Value* terms, Value* accumulate, Value* a, Value* b,
+                    Value* b_k, Value* c, Value* c_row) {
+    llvm::Module& module = *builder_.GetInsertBlock()->getModule();
+    llvm::Function* last = TileRunFunction(module, job_.context.target, Run(true));
+    llvm::Function* whole = panels_ == 1 ? last : TileRunFunction(module, job_.context.target, Run(false));
+    Value* function = last == whole ? whole : builder_.CreateSelect(group.is_last, last, whole);
+    const int64_t last_lanes = (last_columns_ - 1) % blocking_.lanes + 1;
+    builder_.CreateCall(whole->getFunctionType(), function,
+                        {a, b, c, terms, first, end, Int(large_tiles_), Bytes(loops_.row.a), Bytes(loops_.contracted.a),
+                         b_k, c_row, Int(last_lanes), accumulate});
   }
 
   void EmitEpilogue(const Group& group, Value* first, Value* end) {
@@ -199,20 +203,19 @@ class TilesEmitter {
     EmitLoop(builder_, first_row, RowOf(end), 1, [&](Value* row) {
       std::vector<Value*> rows;
       for (int o = 0; o < job_.spec.outputs; ++o) {
-        rows.push_back(builder_.CreateNSWAdd(group.outputs[o], EmitOffset(builder_, loops_.row.outputs[o], row)));
+        rows.push_back(Add(group.outputs[o], EmitOffset(builder_, loops_.row.outputs[o], row)));
       }
-      Value* buffered = builder_.CreateNSWMul(builder_.CreateNSWSub(row, first_row), Int(panel_columns_));
+      Value* buffered = Multiply(Subtract(row, first_row), panel_columns_);
       auto finish = [&](Value* column, Value* mask) {
-        Value* index = builder_.CreateNSWAdd(group.first_column, column);
         std::vector<Value*> offsets;
         std::vector<int64_t> steps;
         for (int o = 0; o < job_.spec.outputs; ++o) {
           const AxisStep& step = loops_.column.outputs[o];
           CHECK(step.panel % blocking_.lanes == 0) << "a vector across two panels";
-          offsets.push_back(builder_.CreateNSWAdd(rows[o], EmitOffset(builder_, step, index)));
+          offsets.push_back(Add(rows[o], ColumnOffset(group, step, column)));
           steps.push_back(step.step);
         }
-        Value* value = Finished(builder_.CreateNSWAdd(buffered, column));
+        Value* value = Finished(Add(buffered, column));
         job_.epilogue({builder_, value, static_cast<int>(blocking_.lanes), mask, offsets, steps});
       };
       const int64_t tail = last_columns_ % blocking_.lanes;
@@ -257,6 +260,7 @@ class TilesEmitter {
   const int64_t last_columns_;
   const int64_t tiles_;
   const int64_t large_tiles_;
+  const bool accumulates_;  // more than one block of terms
   bool pack_per_block_ = false;
 };
 

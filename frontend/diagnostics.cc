@@ -132,15 +132,16 @@ std::string Diagnostics::Render() const {
   };
   std::stable_sort(sorted.begin(), sorted.end(),
                    [&](const Diagnostic* a, const Diagnostic* b) { return key(a) < key(b); });
-  std::vector<std::string> texts;
-  for (const Diagnostic* d : sorted) texts.push_back(d->Render());
-  texts.insert(texts.end(), appended_.begin(), appended_.end());
-  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  const auto same = [&](const Diagnostic* a, const Diagnostic* b) {
+    return key(a) == key(b) && a->message() == b->message();
+  };
+  sorted.erase(std::unique(sorted.begin(), sorted.end(), same), sorted.end());
 
   std::string out;
-  for (size_t i = 0; i < std::min(texts.size(), kMaxReportedErrors); ++i) out += texts[i];
-  if (texts.size() > kMaxReportedErrors)
-    absl::StrAppend(&out, "… and ", texts.size() - kMaxReportedErrors, " more errors\n");
+  size_t reported = 0;
+  for (; reported < std::min(sorted.size(), kMaxReportedErrors); ++reported) out += sorted[reported]->Render();
+  for (const std::string& text : appended_) out += text;
+  if (sorted.size() > reported) absl::StrAppend(&out, "… and ", sorted.size() - reported, " more errors\n");
   return out;
 }
 

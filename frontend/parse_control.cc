@@ -34,10 +34,6 @@ ast::ExpressionPtr Parser::ParseScan() {
     if (!list) return nullptr;
     scan.lists.push_back(std::move(list));
   } while (Accept(","));
-  if (scan.lists.size() != scan.variables.size()) {
-    Error(Since(first), "a scan has one name for each thing that it scans");
-    return nullptr;
-  }
   if (Accept("axis")) {
     if (!Expect("=", "and the axis") || !(scan.axis = ParseHeadExpression())) return nullptr;
   }

@@ -85,6 +85,7 @@ bool Parser::ParseDims(std::vector<ast::Statement>& statements) {
     statements.push_back(std::move(statement));
     if (At(",")) first = PeekAfter(1).range;
   } while (Accept(","));
+  if (Peek().kind == TokenKind::kNote && !(statements.back().note = ParseNote())) return false;
   return EndStatement("the size of a dim");
 }
 

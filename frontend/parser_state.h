@@ -114,6 +114,7 @@ class Parser {
   bool continues_ = true;  // the last token lets the next line continue this one
   int open_brackets_ = 0;  // `(` and `[` since the last `{`
   int nesting_ = 0;
+  bool end_reported_ = false;  // that the file ends inside a block
   bool in_graph_ = false;      // of a printed graph: names may have points and primes
   bool before_block_ = false;  // in the head of `for`, `if`, …: a `{` is not that of a region
 };
@@ -146,7 +147,10 @@ void Parser::ParseItems(ParseItem parse_item) {
       break;
     }
     if (Peek().kind == TokenKind::kEnd) {
-      if (Diagnostic* error = Expected("`}`")) error->Note("the block was opened", open);
+      // Once, for the innermost of the open blocks.
+      if (!std::exchange(end_reported_, true)) {
+        if (Diagnostic* error = Expected("`}`")) error->Note("the block was opened", open);
+      }
       break;
     }
     if (!parse_item()) SkipStatement();

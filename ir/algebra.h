@@ -171,8 +171,8 @@ struct F {
   // The remainder with the sign of the divisor, as in Python: exact while |a / b| < 2^48 in f32 and 2^106 in f64. a % 0
   // is NaN.
   friend F Mod(F a, F b) {
-    const F once = Fma(-Floor(a / b), b, a);  // exact; within one rounding error of the quotient, times b
-    const F twice = Fma(-Floor(once / b), b, once);
+    const F once = Fma(-Truncate(a / b), b, a);  // exact; within one rounding error of the quotient, times b
+    const F twice = Fma(-Truncate(once / b), b, once);
     const F remainder = Select(Opposite(twice, b), twice + b, twice);
     return Select(IsInfinite(b) & !IsInfinite(a), Select(Opposite(a, b), b, a), remainder);
   }
@@ -204,6 +204,7 @@ struct F {
   }
 
  private:
+  static F Truncate(F a) { return Select(a < F(0), Ceil(a), Floor(a)); }
   static B<P> Opposite(F a, F b) { return ((a < F(0)) & (b > F(0))) | ((a > F(0)) & (b < F(0))); }
   static B<P> IsInfinite(F a) { return Abs(a) == F(std::numeric_limits<double>::infinity()); }
 };

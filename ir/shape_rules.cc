@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "ir/contraction.h"
 #include "ir/infer.h"
+#include "ir/order.h"
 
 namespace gradus::ir {
 namespace {
@@ -44,9 +45,16 @@ absl::StatusOr<Type> InferReduction(const Statement& s) {
   RETURN_IF_ERROR(CheckAxes(s, axes, x.rank()));
   if (x.element == DType::kBool) return Wrong(s, "needs a number type, found ", ToString(x), "; convert it first");
   Type type{x.element, {}};
+  int64_t reduced = 1;
   for (int64_t axis = 0; axis < x.rank(); ++axis) {
-    if (!std::binary_search(axes.begin(), axes.end(), axis)) type.shape.push_back(x.shape[axis]);
+    if (std::binary_search(axes.begin(), axes.end(), axis)) {
+      reduced *= x.shape[axis];
+    } else {
+      type.shape.push_back(x.shape[axis]);
+    }
   }
+  const std::string& order = s.Text("order");
+  if (!order.empty()) RETURN_IF_ERROR(ParseReductionOrder(order, reduced).status());
   return type;
 }
 
@@ -197,14 +205,21 @@ absl::StatusOr<Type> InferDot(const Statement& s) {
   }
   ASSIGN_OR_RETURN(const Contraction contraction, ParseContraction(s.Text("spec"), a.rank(), b.rank()));
   Type type{a.element, {}};
+  int64_t terms = 1;
   for (const ContractionAxis& axis : contraction.axes) {
     if (axis.in_a >= 0 && axis.in_b >= 0 && a.shape[axis.in_a] != b.shape[axis.in_b]) {
       return absl::InvalidArgumentError(absl::StrCat("cannot multiply ", ToString(a), " by ", ToString(b), ": ",
                                                      axis.kind == AxisKind::kBatch ? "batch" : "inner", " sizes ",
                                                      a.shape[axis.in_a], " and ", b.shape[axis.in_b], " differ"));
     }
-    if (axis.in_result >= 0) type.shape.push_back(contraction.Extent(axis, a, b));
+    if (axis.in_result >= 0) {
+      type.shape.push_back(contraction.Extent(axis, a, b));
+    } else {
+      terms *= contraction.Extent(axis, a, b);
+    }
   }
+  const std::string& order = s.Text("order");
+  if (!order.empty()) RETURN_IF_ERROR(ParseContractionOrder(order, terms).status());
   return type;
 }
 

@@ -7,12 +7,14 @@
 #include <cmath>
 
 #include "ir/builder.h"
+#include "tests/apply.h"
 
 namespace gradus::ir {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing_support::Apply;
 
 template <typename T>
 Tensor Make(Shape shape, std::vector<T> elements) {
@@ -21,26 +23,6 @@ Tensor Make(Shape shape, std::vector<T> elements) {
 Tensor Floats(Shape shape, std::vector<float> elements) { return Make<float>(std::move(shape), std::move(elements)); }
 Tensor Ints32(Shape shape, std::vector<int32_t> elements) {
   return Make<int32_t>(std::move(shape), std::move(elements));
-}
-
-// One operation on these operands, bound as inputs a, b, ….
-absl::StatusOr<Tensor> Apply(Op op, std::vector<Tensor> operands, std::vector<AttributeValue> attributes = {}) {
-  Graph graph;
-  graph.name = "test";
-  Builder builder(graph);
-  NamedTensors declared;
-  std::vector<Value*> values;
-  for (size_t i = 0; i < operands.size(); ++i) {
-    const std::string name(1, static_cast<char>('a' + i));
-    values.push_back(builder.Declare(Op::kInput, name, operands[i].type()));
-    declared.emplace(name, operands[i]);
-  }
-  builder.SetNote(Note{.line = 9, .column = 17});
-  ASSIGN_OR_RETURN(Value * result, builder.Add(op, values, attributes));
-  result->name = "y";
-  graph.outputs.push_back({"y", result});
-  ASSIGN_OR_RETURN(const StepValues step, Interpret(graph, declared));
-  return step.outputs.at("y");
 }
 
 template <typename T>
@@ -321,6 +303,21 @@ TEST(InterpreterTest, DualsCarrySecondDerivativesThroughAGraph) {
   EXPECT_EQ(y.value.derivative, 12 + 27);
   EXPECT_EQ(y.derivative.derivative, 12 + 18);
   EXPECT_TRUE(step->values.contains("square"));
+}
+
+TEST(InterpreterTest, DerivativesAreZeroWhereARowIsSingular) {
+  for (const Op op : {Op::kSqrt, Op::kRsqrt, Op::kLog}) {
+    const auto graph = testing_support::GraphOf(op, {Type{DType::kF64, {3}}});
+    NamedArrays declared;
+    declared.emplace("a", Array(Type{DType::kF64, {3}}, Arithmetic::kDual));
+    const auto x = declared.at("a").data<Dual<double>>();
+    x[0] = Dual<double>(0, 1), x[1] = Dual<double>(-1, 1), x[2] = Dual<double>(4, 1);
+    const auto step = InterpretIn(Arithmetic::kDual, *graph, declared);
+    const auto y = step->outputs.at("y").data<Dual<double>>();
+    EXPECT_EQ(y[0].derivative, 0) << Info(op).mnemonic;
+    EXPECT_EQ(y[1].derivative, 0) << Info(op).mnemonic;
+    EXPECT_NE(y[2].derivative, 0) << Info(op).mnemonic;
+  }
 }
 
 TEST(InterpreterTest, TheDerivativeOfAMaximumIsThatOfTheFirstIndex) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ir/builder.h"
+
 namespace gradus::ir {
 namespace {
 
@@ -52,6 +54,16 @@ TEST(OrderTest, TextIsReadBack) {
   EXPECT_FALSE(ParseReductionOrder("rows(5,21)", 100).ok());
   EXPECT_FALSE(ParseReductionOrder("rows(0)", 100).ok());
   EXPECT_FALSE(ParseReductionOrder("tree", 100).ok());
+}
+
+TEST(OrderTest, AStatementWithAnImpossibleOrderIsRefused) {
+  Graph graph;
+  Builder builder(graph);
+  Value* x = builder.Declare(Op::kInput, "x", Type{DType::kF32, {8, 10}});
+  EXPECT_FALSE(builder.Add(Op::kReduceSum, {x}, {Ints{0}, std::string("rows(9)")}).ok());
+  EXPECT_TRUE(builder.Add(Op::kReduceSum, {x}, {Ints{0}, std::string("rows(4)")}).ok());
+  EXPECT_FALSE(builder.Add(Op::kDot, {x, x}, {std::string("ab,ac->bc"), std::string("chain(9)")}).ok());
+  EXPECT_TRUE(builder.Add(Op::kDot, {x, x}, {std::string("ab,ac->bc"), std::string("chain(8)")}).ok());
 }
 
 }  // namespace
