@@ -1,0 +1,43 @@
+#include "ir/threads.h"
+
+#include <algorithm>
+
+#include "ir/blocking.h"
+#include "ir/check.h"
+#include "ir/order.h"
+#include "ir/region.h"
+
+namespace gradus::ir {
+namespace {
+
+constexpr int64_t kElements = 8192;
+
+Size MultiplyAdds(const Statement& dot) {
+  const ContractionSize size = SizeOf(dot);
+  return Size(size.batch) * Size(size.m) * Size(size.n) * Size(size.k);
+}
+
+bool IsSmall(Size elements) { return elements.ok() && elements.value() < kElements; }
+
+}  // namespace
+
+bool RunsOnThreadZero(const Statement& statement) {
+  if (statement.op == Op::kDot) return RunsOnOneThread(MultiplyAdds(statement));
+  if (statement.region != nullptr && statement.op == Op::kFused) {
+    const auto form = ClassifyRegion(*statement.region);
+    CHECK(form.ok()) << form.status();
+    if (form->dot != nullptr) return RunsOnOneThread(MultiplyAdds(*form->dot)) && IsSmall(ElementCount(form->space));
+    return IsSmall(ElementCount(form->space));
+  }
+  for (const auto& result : statement.results) {
+    if (!IsSmall(result->type.elements())) return false;
+  }
+  // What a reduction, a scatter or a `next` reads; a gather reads no more than it writes.
+  const bool reads_all = statement.op != Op::kGather && statement.op != Op::kSlice;
+  for (const Value* operand : statement.operands) {
+    if (reads_all && !IsSmall(operand->type.elements())) return false;
+  }
+  return true;
+}
+
+}  // namespace gradus::ir

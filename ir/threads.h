@@ -1,0 +1,15 @@
+// Which statements of a scheduled graph are worth more than one thread: the contract between the schedule, which places
+// barriers, and code generation.
+//
+// A statement that is not runs on thread 0 alone. Two statements of which one writes what the other reads or writes
+// need a barrier between them unless both run on thread 0 alone.
+#pragma once
+
+#include "ir/graph.h"
+
+namespace gradus::ir {
+
+// Below about 8K elements or 30 KFLOP a barrier costs more than a second thread saves (codegen.md §7 of the design).
+bool RunsOnThreadZero(const Statement& statement);
+
+}  // namespace gradus::ir
