@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "ir/type.h"
 
 namespace gradus::frontend {
 namespace {
@@ -246,6 +247,10 @@ TokenizedFile Tokenize(const SourceFile& source, Diagnostics& diagnostics) { ret
 
 bool IsReserved(absl::string_view word) {
   return std::find(std::begin(kReserved), std::end(kReserved), word) != std::end(kReserved);
+}
+
+bool IsTypeName(absl::string_view word) {
+  return word == "float" || word == "bf16" || ir::ParseDType(word).has_value();
 }
 
 }  // namespace gradus::frontend

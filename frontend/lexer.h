@@ -43,5 +43,7 @@ TokenizedFile Tokenize(const SourceFile& source, Diagnostics& diagnostics);
 
 // Whether a word has a meaning of its own wherever it stands, so that nothing can be called by it.
 bool IsReserved(absl::string_view word);
+// `float`, `bf16`, or a type of ir/type.h.
+bool IsTypeName(absl::string_view word);
 
 }  // namespace gradus::frontend

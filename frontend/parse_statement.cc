@@ -5,17 +5,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "frontend/parser_state.h"
-#include "ir/type.h"
 
 namespace gradus::frontend {
-namespace {
-
-bool IsTypeName(absl::string_view word) {
-  return word == "float" || word == "bf16" || ir::ParseDType(word).has_value();
-}
-
-}  // namespace
-
 std::optional<ast::Identifier> Parser::DefinedName(absl::string_view what) {
   const Token& next = Peek();
   if (next.kind != TokenKind::kName) {

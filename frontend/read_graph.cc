@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "frontend/format.h"
 #include "frontend/graph_reader.h"
 #include "frontend/literal.h"
 #include "frontend/parser.h"
@@ -175,7 +176,7 @@ bool GraphReader::ReadDeclaration(const ast::Statement& s, const ast::Declaratio
   const ir::Op op = declaration.kind == ast::DeclarationKind::kInput   ? ir::Op::kInput
                     : declaration.kind == ast::DeclarationKind::kParam ? ir::Op::kParam
                                                                        : ir::Op::kState;
-  const std::string initial = declaration.initial ? std::string(declaration.initial->range.text()) : "";
+  const std::string initial = declaration.initial ? FormatExpression(declaration.initial->range) : "";
   ir::Value* value = scope_->builder.Declare(op, declaration.name.text, *type, initial);
   const absl::Status valid = ir::InferTypes(*value->definition).status();
   if (!valid.ok()) {

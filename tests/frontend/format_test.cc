@@ -1,0 +1,111 @@
+#include "frontend/format.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "frontend/parser.h"
+#include "tests/frontend/sentences.h"
+#include "tests/frontend/tree.h"
+
+namespace gradus::frontend {
+namespace {
+
+std::string Formatted(const std::string& text) {
+  const auto source = SourceFile::Create("test.gr", text);
+  if (!source.ok()) return std::string(source.status().message());
+  const absl::StatusOr<std::string> formatted = Format(**source);
+  return formatted.ok() ? *formatted : std::string(formatted.status().message());
+}
+
+std::string Tree(const std::string& text) {
+  const absl::StatusOr<ast::File> file = Parse(*SourceFile::Create("test.gr", text));
+  return file.ok() ? TreeOf(*file) : std::string(file.status().message());
+}
+
+void ExpectStable(const std::string& text) {
+  const std::string once = Formatted(text);
+  ASSERT_EQ(Tree(once), Tree(text)) << text << "\nbecomes\n" << once;
+  ASSERT_EQ(Formatted(once), once) << text;
+}
+
+TEST(FormatTest, LayoutIsCanonical) {
+  EXPECT_EQ(Formatted(R"(
+
+# A model.
+model   m{   # of the test
+    dim B=64 ,H = 4*B;
+
+  input x:float[B , 784]   # images
+  input y : i32[B]  # labels
+
+
+  # Layers.
+  fc1=linear( 784,256 , bias = false) ; fc2 = linear(256,10)
+  h = relu( - fc1(x)[ : , 0 : 3 ] )-2 **-x+
+         0
+  logits = f(h,
+  fc2)
+  if training{ h = ( a , b ) } else {
+  h = not(a) }
+  for b in(blocks){h=b(h)}
+  empty = scan a in xs axis = 1 carry h = zero{}
+
+}
+train m{minimize -loss wrt fc2.*,*.b every 2;optimizer adam ( lr = 1e-3*minimum( 1,step/500 ) )
+batch(B);epochs 5 ;}
+)"),
+            R"(# A model.
+model m {  # of the test
+  dim B = 64, H = 4 * B
+
+  input x : float[B,784]  # images
+  input y : i32[B]        # labels
+
+  # Layers.
+  fc1 = linear(784, 256, bias=false); fc2 = linear(256, 10)
+  h = relu(-fc1(x)[:, 0:3]) - 2 ** -x +
+      0
+  logits = f(h,
+      fc2)
+  if training { h = (a, b) } else {
+    h = not (a)
+  }
+  for b in (blocks) { h = b(h) }
+  empty = scan a in xs axis=1 carry h = zero {}
+}
+train m {
+  minimize -loss wrt fc2.*, *.b every 2; optimizer adam(lr=1e-3 * minimum(1, step / 500))
+  batch (B); epochs 5
+}
+)");
+}
+
+TEST(FormatTest, ATextThatDoesNotParseIsLeftAlone) {
+  EXPECT_EQ(Formatted("model m { x = }"), R"(test.gr:1:15: error: expected an expression, found `}`
+    1 | model m { x = }
+      |               ^
+)");
+}
+
+TEST(FormatTest, AnExpressionOverSeveralLinesBecomesOne) {
+  const auto source = *SourceFile::Create("test.gr", "normal( # why\n  std = 0.5,\n\n key=0xff ) * -2");
+  EXPECT_EQ(FormatExpression({source.get(), 0, static_cast<int32_t>(source->text().size())}),
+            "normal(std=0.5, key=0xff) * -2");
+}
+
+TEST(FormatTest, ModelsKeepTheirTreeAndStayAsTheyAreFormatted) {
+  for (const auto& entry : std::filesystem::directory_iterator(GRADUS_SOURCE_DIR "/tests/frontend/models")) {
+    const auto source = SourceFile::Read(entry.path());
+    ASSERT_TRUE(source.ok());
+    ExpectStable(std::string((*source)->text()));
+  }
+}
+
+TEST(FormatTest, RandomProgramsKeepTheirTreeAndStayAsTheyAreFormatted) {
+  std::mt19937 random(4);
+  for (int i = 0; i < 3000 && !HasFatalFailure(); ++i) ExpectStable(Join(RandomProgram(10 + i % 20, random)));
+}
+
+}  // namespace
+}  // namespace gradus::frontend
