@@ -59,7 +59,15 @@ Expr Expr::Apply(Op op, absl::Span<const Expr> operands, std::vector<AttributeVa
   for (const Expr& operand : operands) {
     const bool untyped = operand.IsLiteral() && !operand.element_.has_value();
     CHECK(!untyped || element.has_value()) << Info(op).mnemonic << " of untyped literals alone";
-    values.push_back(untyped ? builder->Scalar(*element, operand.number_) : operand.value());
+    // A number of a formula that f32 does not have is rounded by a conversion, which folding does later: until then the
+    // formula is exact, as its proof needs.
+    const bool inexact = untyped && *element == DType::kF32 &&
+                         static_cast<double>(static_cast<float>(operand.number_)) != operand.number_;
+    if (inexact) {
+      values.push_back(builder->Emit(Op::kConvert, {builder->Scalar(DType::kF64, operand.number_)}, {DType::kF32}));
+    } else {
+      values.push_back(untyped ? builder->Scalar(*element, operand.number_) : operand.value());
+    }
   }
   return Of(*builder, builder->Emit(op, std::move(values), std::move(attributes)));
 }
@@ -131,6 +139,19 @@ Expr operator-(Expr a) {
 }
 
 Expr Expr::Compare(Op op, Op mirrored, Expr a, Expr b) {
+  if (a.IsLiteral() && b.IsLiteral()) {
+    const double x = a.number_, y = b.number_;
+    const bool holds = op == Op::kLess           ? x < y
+                       : op == Op::kLessEqual    ? x <= y
+                       : op == Op::kGreater      ? x > y
+                       : op == Op::kGreaterEqual ? x >= y
+                       : op == Op::kEqual        ? x == y
+                                                 : x != y;
+    Expr truth(holds ? 1 : 0);
+    truth.element_ = DType::kBool;
+    truth.builder_ = a.builder_ != nullptr ? a.builder_ : b.builder_;
+    return truth;
+  }
   if (a.IsLiteral() && !b.IsLiteral()) return Apply(mirrored, {b, a});
   return Apply(op, {a, b});
 }
@@ -143,6 +164,7 @@ Expr operator==(Expr a, Expr b) { return Expr::Compare(Op::kEqual, Op::kEqual, a
 Expr operator!=(Expr a, Expr b) { return Expr::Compare(Op::kNotEqual, Op::kNotEqual, a, b); }
 
 Expr Select(Expr c, Expr a, Expr b) {
+  if (c.IsLiteral()) return c.number_ != 0 ? a : b;
   if (a.IsZero() && b.IsZero()) return a;
   if (a.IsZero()) a = Expr(0.0);
   if (b.IsZero()) b = Expr(0.0);

@@ -3,8 +3,8 @@
 // An Expr is a value of a graph, a scalar literal that is no statement yet, or the symbolic zero. Operators and named
 // functions are those of ir/algebra.h; each appends one statement through the builder of its operands, which broadcast
 // as the operations do. A literal takes the element type of the operand that it meets. What a reader would not write
-// is not written: products and quotients with a literal 1 or -1, arithmetic on two literals (done in the element type),
-// sums with the symbolic zero; a comparison with a literal puts the literal second.
+// is not written: products and quotients with a literal 1 or -1, arithmetic on two literals (done in the element type)
+// and comparisons of them, sums with the symbolic zero; a comparison with one literal puts it second.
 #pragma once
 
 #include "absl/types/optional.h"
