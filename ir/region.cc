@@ -282,14 +282,25 @@ absl::StatusOr<RegionForm> ClassifyRegion(const RegionView& region) {
   return form;
 }
 
-bool ReadAtOwnIndex(const Region& region, const RegionForm& form, const Value* parameter) {
-  if (parameter->type.shape != form.space) return false;
+bool MayLieInPlace(const Region& region, const RegionForm& form, size_t yield, const Value* parameter) {
+  const Value* value = region.yields[yield];
+  if (parameter->type != value->type || value == parameter) return false;
+  const bool one_pass = form.kind == RegionKind::kLoop || form.kind == RegionKind::kContraction;
+  const Alignment alignment = form.yields[yield];
+  if (alignment == Alignment::kSpace && (!one_pass || value->type.shape != form.space)) return false;
+  absl::flat_hash_set<const Value*> depends = {parameter};
   for (size_t i = 0; i < region.statements.size(); ++i) {
     const Statement& s = *region.statements[i];
+    for (const Value* operand : s.operands) {
+      if (depends.contains(operand)) depends.insert(s.result());
+    }
     if (std::find(s.operands.begin(), s.operands.end(), parameter) == s.operands.end()) continue;
-    if (!IsElementwise(s.op) || form.alignment[i] != Alignment::kSpace) return false;
+    if (!IsElementwise(s.op) || form.alignment[i] != alignment) return false;
   }
-  return true;
+  for (const Value* other : region.yields) {
+    if (other == parameter) return false;
+  }
+  return depends.contains(value);
 }
 
 bool IsKernelOfOneStatement(const Statement& s) {

@@ -21,9 +21,9 @@
 // accesses. In an epilogue they only add or remove unit axes.
 //
 // The order of a reduction and of a contraction is what ir/order.h says of that statement, whatever the kind of region.
-// Values have one definition of their bits, so a kernel may recompute a value instead of keeping it. A kernel of kind
-// kLoop or kContraction reads, for the indices that it works on, everything that its yields depend on before it stores
-// any of them: a yield may lie in place of a parameter that is read at its own index only (ReadAtOwnIndex).
+// Values have one definition of their bits, so a kernel may recompute a value instead of keeping it. For the indices
+// that it works on, a kernel reads everything that its yields depend on before it stores any of them: a yield may lie
+// in place of a parameter that is read at its own index only (MayLieInPlace).
 #pragma once
 
 #include <memory>
@@ -71,9 +71,10 @@ bool IsAccess(Op op);
 // Whether two shapes differ in unit axes only.
 bool SameButUnitAxes(absl::Span<const int64_t> a, absl::Span<const int64_t> b);
 
-// Whether the region reads this parameter, which has the shape of the space, at the index that it computes and nowhere
-// else.
-bool ReadAtOwnIndex(const Region& region, const RegionForm& form, const Value* parameter);
+// Whether the yield with this number may be written over this parameter: it has its type, depends on it, and the region
+// reads it only at the index that it computes. (A yield of the space in a kRow or kReduction region may not: such
+// kernels pass over the space more than once.)
+bool MayLieInPlace(const Region& region, const RegionForm& form, size_t yield, const Value* parameter);
 
 // Whether this statement alone is what a region of some kind says: elementwise, an access, a reduction, a Dot. Such
 // a statement is a kernel like a region and is not wrapped in the text; Wrap makes the region that stands for it.
