@@ -16,6 +16,8 @@ void Emit(const ContractionContext& context, const ContractionSpec& spec, Value*
   const ContractionJob job{context, spec, loops, a, b, epilogue, loops.blocking.block_tiles == 0 ? c : nullptr};
   if (loops.method == ContractionMethod::kTiles) {
     EmitTiles(job);
+  } else if (loops.method == ContractionMethod::kInline) {
+    EmitInline(job);
   } else {
     EmitElements(job);
   }

@@ -20,6 +20,8 @@ struct ContractionJob {
 
 // Register tiles, panels, packing.
 void EmitTiles(const ContractionJob& job);
+// Small ones: the microkernel in place.
+void EmitInline(const ContractionJob& job);
 // One element at a time, in any order of evaluation.
 void EmitElements(const ContractionJob& job);
 

@@ -135,9 +135,12 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   tiles &= !InPanels(result.row.a) && !InPanels(result.contracted.a) && !InPanels(result.row.b);
   for (const ContractionLoop& loop : result.contracted_outer) tiles &= !InPanels(loop.a);
   for (const AxisStep& step : result.row.outputs) tiles &= !InPanels(step);
-  tiles &= result.row.extent * result.column.extent > 1;
   tiles &= shape.right == ir::RightOperand::kPacked || !InPanels(result.column.b);
+  bool in_place = tiles && result.blocking.inlined && spec.slices == 1 && result.contracted_outer.empty();
+  in_place &= !InPanels(result.column.b) || result.column.extent <= result.column.b.panel;
+  in_place &= !InPanels(result.contracted.b) || result.contracted.extent <= result.contracted.b.panel;
   result.method = spec.lanes16 ? ContractionMethod::kLanes
+                  : in_place   ? ContractionMethod::kInline
                   : tiles      ? ContractionMethod::kTiles
                                : ContractionMethod::kScalar;
   return result;

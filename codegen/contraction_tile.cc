@@ -21,6 +21,22 @@ Value* LoadVector(llvm::IRBuilder<>& builder, const Tile& tile, Value* pointer, 
   return builder.CreateMaskedLoad(type, pointer, align, mask, llvm::Constant::getNullValue(type));
 }
 
+// Columns [first, first + lanes) one by one, zeros beyond the last.
+Value* GatherVector(llvm::IRBuilder<>& builder, const Tile& tile, const TileOperands& operands, Value* b,
+                    int64_t first) {
+  llvm::Type* element = ElementType(builder, tile.type);
+  auto load = [&](int64_t column) {
+    return builder.CreateAlignedLoad(element, ByteAt(builder, b, builder.getInt64(column * operands.b_column)),
+                                     llvm::Align(ir::ByteWidth(tile.type)));
+  };
+  if (tile.lanes == 1) return load(first);
+  Value* vector = llvm::Constant::getNullValue(VectorType(builder, tile));
+  for (int64_t lane = 0; lane < tile.lanes && first + lane < operands.columns; ++lane) {
+    vector = builder.CreateInsertElement(vector, load(first + lane), builder.getInt64(lane));
+  }
+  return vector;
+}
+
 // Rows of a are reached from one pointer for five rows, so that few registers hold addresses and none depends on the
 // one before it: rows 0, 1, 2, 3 and 4 lie at 0, s, 2s, 3s and 4s, which x86 addresses from s and 3s.
 constexpr int64_t kRowsPerPointer = 5;
@@ -42,6 +58,10 @@ void EmitTerm(llvm::IRBuilder<>& builder, const ir::Target& target, const Tile& 
   const int64_t vector_bytes = tile.lanes * ir::ByteWidth(tile.type);
   std::vector<Value*> right;
   for (int64_t v = 0; v < tile.vectors; ++v) {
+    if (operands.b_column != 0) {
+      right.push_back(GatherVector(builder, tile, operands, b, v * tile.lanes));
+      continue;
+    }
     Value* pointer = ByteAt(builder, b, builder.getInt64(v * vector_bytes));
     right.push_back(LoadVector(builder, tile, pointer, v + 1 == tile.vectors ? operands.mask : nullptr));
   }

@@ -34,6 +34,8 @@ struct TileOperands {
   llvm::Value* b_k;
   llvm::Value* contracted;      // at least 1
   llvm::Value* mask = nullptr;  // of the last vector of b; null: whole
+  int64_t b_column = 0;         // bytes between columns of b where they are not adjacent: they are gathered,
+  int64_t columns = 0;          //   this many of them
 };
 
 // Emits the loop over k in place; `initial` are the accumulators at its start, vectors of one row after another, empty:
@@ -41,6 +43,9 @@ struct TileOperands {
 std::vector<llvm::Value*> EmitTile(llvm::IRBuilder<>& builder, const ir::Target& target, const Tile& tile,
                                    const TileOperands& operands, const std::vector<llvm::Value*>& initial,
                                    int64_t unroll);
+
+// The tile of a small contraction that is emitted in place.
+Tile InlineTile(int64_t rows, int64_t columns, ir::DType type, const ir::Target& target);
 
 // A run of tiles one below the other: the first ones have tile.rows rows, those behind them one row less.
 struct TileRun {

@@ -6,9 +6,8 @@ namespace gradus::ir {
 namespace {
 
 constexpr int64_t kBlockK = 1024;
-constexpr int64_t kBufferedRows = 96;   // of the panel, between microkernel and epilogue: stays in the L1 cache
-constexpr int64_t kSlicedRows = 24;     // the same where every slice has a buffer of its own
-constexpr int64_t kInlineWork = 16384;  // multiply-adds up to which a call and a buffer cost more than code
+constexpr int64_t kBufferedRows = 96;  // of the panel, between microkernel and epilogue: stays in the L1 cache
+constexpr int64_t kSlicedRows = 24;    // the same where every slice has a buffer of its own
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
@@ -44,6 +43,7 @@ Blocking ChooseBlocking(const ContractionShape& shape, const Target& target) {
   const Size work = Size(shape.outer) * Size(shape.rows) * Size(shape.columns) * Size(shape.contracted);
   blocking.one_thread = RunsOnOneThread(work);
   blocking.lanes = Lanes(shape.type, target);
+  blocking.inlined = blocking.one_thread && shape.columns <= WidestPanelVectors(target) * blocking.lanes;
   blocking.vectors = shape.right == RightOperand::kPacked ? CeilDiv(shape.panel_columns, blocking.lanes)
                                                           : PanelVectors(shape.type, shape.columns, target);
   blocking.pack = shape.right == RightOperand::kStrided;
