@@ -28,7 +28,8 @@ Expr Unbroadcast(Expr g, absl::Span<const int64_t> from, absl::Span<const int64_
   if (g.IsZero() || from == to) return g;
   const Shape shape(g.shape().begin(), g.shape().end());
   CHECK(shape.size() <= from.size() && to.size() <= from.size()) << "an adjoint of another rank";
-  ir::Ints axes;     // of g, that are summed
+  ir::Ints axes;  // of g, that are summed
+  bool sums = false;
   Shape kept;        // the shape of g with 1 for every summed axis, and without leading axes that `to` lacks
   double count = 1;  // of the equal terms along axes where g itself is repeated
   for (size_t i = 0; i < from.size(); ++i) {
@@ -37,14 +38,13 @@ Expr Unbroadcast(Expr g, absl::Span<const int64_t> from, absl::Span<const int64_
     const bool repeated = from[i] != 1 && (!to_has || to[to.size() - from_last] == 1);
     const bool g_has = from_last <= shape.size();
     const size_t axis = g_has ? shape.size() - from_last : 0;
-    if (repeated && g_has && shape[axis] != 1) {
-      axes.push_back(static_cast<int64_t>(axis));
-    } else if (repeated) {
-      count *= static_cast<double>(from[i]);
-    }
+    const bool summed = repeated && g_has && shape[axis] != 1;
+    sums = sums || summed;
+    if (summed || (g_has && !to_has)) axes.push_back(static_cast<int64_t>(axis));  // a leading 1 goes with the sum
+    if (repeated && !summed) count *= static_cast<double>(from[i]);
     if (to_has && g_has) kept.push_back(repeated ? 1 : shape[axis]);
   }
-  if (!axes.empty()) g = Expr::Apply(Op::kReduceSum, {g}, {std::move(axes), std::string()});
+  if (sums) g = Expr::Apply(Op::kReduceSum, {g}, {std::move(axes), std::string()});
   // A literal is a scalar already.
   if (!g.IsLiteral()) {
     size_t leading = 0;

@@ -1,0 +1,52 @@
+// Golden text: graphs with `grad` in tests/golden/backprop and what backprop makes of them.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "frontend/read_graph.h"
+#include "ir/builder.h"
+#include "ir/printer.h"
+#include "ir/verifier.h"
+#include "passes/backprop.h"
+#include "tests/golden.h"
+#include "tests/matchers.h"
+
+namespace gradus::passes {
+namespace {
+
+using testing_support::IsOk;
+
+class BackpropGoldenTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(BackpropGoldenTest, PrintsAsInTheGoldenFile) {
+  const std::string path = std::string("tests/golden/backprop/") + GetParam() + ".gr";
+  std::ifstream file(std::string(GRADUS_SOURCE_DIR) + "/" + path);
+  std::stringstream text;
+  text << file.rdbuf();
+  absl::StatusOr<ir::Graph> graph = frontend::ReadGraph(path, text.str());
+  ASSERT_THAT(graph, IsOk());
+  absl::StatusOr<ir::Graph> reread = frontend::ReadGraph(path, ir::Print(*graph));
+  ASSERT_THAT(reread, IsOk());
+  const std::string after = std::string("tests/golden/backprop/") + GetParam() + ".after";
+  const absl::StatusOr<bool> changed = Backprop(*graph);
+  if (!changed.ok()) {
+    testing_support::ExpectGolden(after + ".txt", std::string(changed.status().message()) + "\n");
+    return;
+  }
+  EXPECT_TRUE(*changed);
+  ir::NameUnnamed(*graph);
+  ASSERT_THAT(ir::Verify(*graph), IsOk());
+  testing_support::ExpectGolden(after + ".gr", ir::Print(*graph));
+  ASSERT_THAT(Backprop(*reread), IsOk());
+  ir::NameUnnamed(*reread);
+  EXPECT_EQ(ir::Print(*graph), ir::Print(*reread)) << "the text of the graph says all that backprop reads";
+}
+
+INSTANTIATE_TEST_SUITE_P(Backprop, BackpropGoldenTest,
+                         testing::Values("textbook", "scalars", "mlp", "broadcast", "sharing", "second_order",
+                                         "custom_vjp", "several", "no_path"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace gradus::passes
