@@ -18,6 +18,8 @@ void Emit(const ContractionContext& context, const ContractionSpec& spec, Value*
     EmitTiles(job);
   } else if (loops.method == ContractionMethod::kInline) {
     EmitInline(job);
+  } else if (loops.method == ContractionMethod::kLanes) {
+    EmitLanes(job);
   } else {
     EmitElements(job);
   }

@@ -1,4 +1,4 @@
-// A contraction one element at a time: the fallback of every shape, stride and order.
+// A contraction one element at a time: the fallback of every shape and stride.
 #include "codegen/contraction_emit.h"
 #include "codegen/counted_loop.h"
 
@@ -6,8 +6,6 @@ namespace gradus::codegen {
 namespace {
 
 using llvm::Value;
-
-constexpr int64_t kLanes = 16;
 
 class ElementEmitter {
  public:
@@ -44,7 +42,6 @@ class ElementEmitter {
     contracted.push_back(job_.loops.contracted);
     int64_t terms = 1;
     for (const ContractionLoop& loop : contracted) terms *= loop.extent;
-    if (job_.loops.method == ContractionMethod::kLanes) return Lanes16(a, b, contracted, terms);
     Value* sum = nullptr;
     for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
       const auto [begin, end] = SliceOf(terms, job_.spec.slices, slice);
@@ -74,39 +71,6 @@ class ElementEmitter {
     return EmitLoop(
         builder_, builder_.getInt64(begin), builder_.getInt64(end), 1, {llvm::Constant::getNullValue(element_)},
         [&](Value* k, llvm::ArrayRef<Value*> carried) { return llvm::SmallVector<Value*, 8>{term(k, carried[0])}; })[0];
-  }
-
-  // Chain l of sixteen takes the terms k with k mod 16 = l; lanes without a term keep their sum.
-  Value* Lanes16(Value* a, Value* b, const std::vector<ContractionLoop>& contracted, int64_t terms) {
-    auto* vector = llvm::FixedVectorType::get(element_, kLanes);
-    auto add_terms = [&](Value* first, int64_t lanes, Value* sums) {
-      Value* left = llvm::Constant::getNullValue(vector);
-      Value* right = left;
-      for (int64_t lane = 0; lane < lanes; ++lane) {
-        const std::vector<Value*> indices =
-            EmitIndices(builder_, contracted, builder_.CreateNSWAdd(first, builder_.getInt64(lane)));
-        left = builder_.CreateInsertElement(left, Load(contracted, indices, true, a), lane);
-        right = builder_.CreateInsertElement(right, Load(contracted, indices, false, b), lane);
-      }
-      Value* next = EmitMultiplyAdd(builder_, job_.context.target, left, right, sums);
-      if (lanes == kLanes) return next;
-      return builder_.CreateSelect(EmitLaneMask(builder_, kLanes, builder_.getInt64(lanes)), next, sums);
-    };
-    const int64_t whole = terms / kLanes * kLanes;
-    Value* sums = EmitLoop(builder_, builder_.getInt64(0), builder_.getInt64(whole), kLanes,
-                           {llvm::Constant::getNullValue(vector)}, [&](Value* k, llvm::ArrayRef<Value*> carried) {
-                             return llvm::SmallVector<Value*, 8>{add_terms(k, kLanes, carried[0])};
-                           })[0];
-    if (terms > whole) sums = add_terms(builder_.getInt64(whole), terms - whole, sums);
-    for (int half = kLanes / 2; half >= 1; half /= 2) {
-      llvm::SmallVector<int, kLanes> low, high;
-      for (int lane = 0; lane < half; ++lane) {
-        low.push_back(lane);
-        high.push_back(lane + half);
-      }
-      sums = Add(builder_.CreateShuffleVector(sums, low), builder_.CreateShuffleVector(sums, high));
-    }
-    return builder_.CreateExtractElement(sums, builder_.getInt64(0));
   }
 
   const ContractionJob& job_;

@@ -22,7 +22,9 @@ struct ContractionJob {
 void EmitTiles(const ContractionJob& job);
 // Small ones: the microkernel in place.
 void EmitInline(const ContractionJob& job);
-// One element at a time, in any order of evaluation.
+// The order lanes16.
+void EmitLanes(const ContractionJob& job);
+// One element at a time: chains of any slices.
 void EmitElements(const ContractionJob& job);
 
 // Emits body(first, last) for this thread's share of `items`, a constant number of equal pieces of work.

@@ -11,8 +11,8 @@ namespace gradus::codegen {
 enum class ContractionMethod : uint8_t {
   kTiles,   // the microkernel, shared
   kInline,  // the microkernel in place
-  kScalar,  // one element at a time: very small, or strides and orders that no tile serves
-  kLanes,   // lanes16, one element at a time, sixteen chains in vectors
+  kScalar,  // one element at a time: strides that no tile serves
+  kLanes,   // the order lanes16
 };
 
 struct ContractionLoops {

@@ -121,10 +121,15 @@ class TilesEmitter {
                               Int(blocking_.pack_bytes + slice * rows * panel_columns_ * bytes_));
   }
 
+  PackSource PackSourceOf() const {
+    if (loops_.column.b.step == 1) return PackSource::kRows;
+    return loops_.contracted.b.step == 1 ? PackSource::kTransposed : PackSource::kStrided;
+  }
+
   // Copies the terms [begin, end) of the innermost contracted axis of the panel into scratch.
   void EmitPack(const Group& group, Value* outer_offset, Value* begin, Value* end) {
-    llvm::Function* pack =
-        PackFunction(*builder_.GetInsertBlock()->getModule(), job_.context.target, type_, panel_columns_);
+    llvm::Function* pack = PackFunction(*builder_.GetInsertBlock()->getModule(), job_.context.target, type_,
+                                        PackSourceOf(), panel_columns_);
     const AxisStep& step = loops_.contracted.b;
     auto copy = [&](Value* from_k, Value* to_k) {
       Value* from = Advance(group.b, Add(outer_offset, EmitOffset(builder_, step, from_k)));
