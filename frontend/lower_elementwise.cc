@@ -1,0 +1,234 @@
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "frontend/lowering.h"
+#include "frontend/static_math.h"
+#include "ir/infer.h"
+
+namespace gradus::frontend {
+namespace {
+
+// `add f32[2] and f32[3]`: how a sentence says it.
+std::string Sentence(ir::Op op, absl::Span<ir::Value* const> values) {
+  const auto type = [&](size_t i) { return ir::ToString(values[i]->type); };
+  switch (op) {
+    case ir::Op::kAdd:
+      return absl::StrCat("add ", type(0), " and ", type(1));
+    case ir::Op::kSub:
+      return absl::StrCat("subtract ", type(1), " from ", type(0));
+    case ir::Op::kMul:
+      return absl::StrCat("multiply ", type(0), " and ", type(1));
+    case ir::Op::kDiv:
+    case ir::Op::kFloorDiv:
+      return absl::StrCat("divide ", type(0), " by ", type(1));
+    default:
+      break;
+  }
+  if (ir::Info(op).family == ir::OpFamily::kCompare) return absl::StrCat("compare ", type(0), " with ", type(1));
+  return absl::StrCat("apply ", ir::Info(op).mnemonic, " to ",
+                      absl::StrJoin(values, " and ", [](std::string* out, const ir::Value* v) {
+                        absl::StrAppend(out, ir::ToString(v->type));
+                      }));
+}
+
+}  // namespace
+
+void Lowering::Added(ir::Value* value) {
+  level_[value] = regions_.size();
+  serial_[value] = created_++;
+  defined_.emplace(value, UserPlace(place_));
+}
+
+ir::Value* Lowering::Emit(Op op, std::vector<ir::Value*> operands, std::vector<ir::AttributeValue> attributes) {
+  for (ir::Value*& operand : operands) {
+    if (operand == nullptr) return nullptr;
+    operand = Import(operand);
+  }
+  builder_.SetNote(NoteAt(place_));
+  auto value = builder_.Add(op, operands, std::move(attributes));
+  if (!value.ok()) {
+    WithOperands(Error(place_, std::string(value.status().message())), operands);
+    return nullptr;
+  }
+  Added(*value);
+  return *value;
+}
+
+Item Lowering::EmitItem(Op op, std::vector<ir::Value*> operands, std::vector<ir::AttributeValue> attributes) {
+  ir::Value* value = Emit(op, std::move(operands), std::move(attributes));
+  return value == nullptr ? Item(Poison()) : Item(TensorItem{value});
+}
+
+ir::Value* Lowering::Constant(ir::Tensor value) {
+  builder_.SetNote(NoteAt(place_));
+  ir::Value* constant = builder_.Constant(std::move(value));
+  Added(constant);
+  return constant;
+}
+
+ir::Value* Lowering::ConvertTo(ir::Value* value, ir::DType type) {
+  if (value == nullptr || value->type.element == type) return value;
+  return Emit(Op::kConvert, {value}, {type});
+}
+
+ir::Value* Lowering::Import(ir::Value* value) { return ImportAt(value, regions_.size()); }
+
+ir::Value* Lowering::ImportAt(ir::Value* value, size_t level) {
+  const auto known = level_.find(value);
+  if (level == 0 || (known != level_.end() && known->second == level)) return value;
+  if (value->definition != nullptr && value->definition->op == Op::kConstant && value->type.rank() == 0 &&
+      level == regions_.size()) {
+    return Constant(*value->definition->literal);
+  }
+  RegionContext& context = regions_[level - 1];
+  if (const auto found = context.captured.find(value); found != context.captured.end()) return found->second;
+  ir::Value* outer = ImportAt(value, level - 1);
+  context.custom->operands.push_back(outer);
+  context.region->parameters.push_back(std::make_unique<ir::Value>(
+      ir::Value{.index = static_cast<int>(context.region->parameters.size()), .type = value->type}));
+  ir::Value* parameter = context.region->parameters.back().get();
+  level_[parameter] = level;
+  context.captured[value] = parameter;
+  return parameter;
+}
+
+Item Lowering::ReportBroadcast(Op op, absl::Span<ir::Value* const> values, SourceRange where) {
+  ir::Shape shape = values[0]->type.shape;
+  for (const ir::Value* value : values) {
+    const ir::Shape& other = value->type.shape;
+    auto both = ir::BroadcastShapes(shape, other);
+    if (both.ok()) {
+      shape = *both;
+      continue;
+    }
+    Diagnostic& diagnostic = Error(where, absl::StrCat("cannot ", Sentence(op, values), ": ", both.status().message()));
+    WithOperands(diagnostic, values);
+    // The likely cause: a row of numbers an example meets one number an example.
+    if (values.size() == 2 && shape.size() == 2 && other.size() == 1 && shape[0] == other[0]) {
+      diagnostic.Help("a new last axis would fit: the second operand with [:, none]");
+    } else if (values.size() == 2 && other.size() == 2 && shape.size() == 1 && other[0] == shape[0]) {
+      diagnostic.Help("a new last axis would fit: the first operand with [:, none]");
+    }
+    return Poison();
+  }
+  return Poison();
+}
+
+Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
+  const ir::OpInfo& info = ir::Info(op);
+  const bool select = op == Op::kSelect;
+  bool all_static = true, any_strong = false;
+  absl::optional<ir::DType> element;
+  std::vector<StaticNumber> numbers;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const Item& operand = operands[i];
+    if (operand.poisoned()) return Poison();
+    if (const StaticNumber* number = operand.As<StaticNumber>()) {
+      numbers.push_back(*number);
+    } else {
+      all_static = false;
+    }
+    const TensorItem* tensor = operand.As<TensorItem>();
+    if (tensor == nullptr || (select && i == 0)) continue;
+    if (!tensor->weak && !any_strong) element = tensor->value->type.element;
+    any_strong |= !tensor->weak;
+  }
+  if (all_static && !select) {
+    auto result = EvaluateStatic(op, numbers);
+    if (!result.ok()) return Fail(where, std::string(result.status().message()));
+    return *std::move(result);
+  }
+  if (select && operands[0].As<bool>() != nullptr) return *operands[0].As<bool>() ? operands[1] : operands[2];
+  bool weak = false;
+  if (!element) {
+    for (const Item& operand : operands) weak |= operand.As<TensorItem>() != nullptr && operand.As<TensorItem>()->weak;
+    if (weak) element = ir::DType::kF64;
+  }
+  for (size_t i = select ? 1 : 0; i < operands.size() && !element; ++i) {
+    // Literals alone: a float among them decides.
+    const auto natural = NaturalType(operands[i]);
+    if (natural && (!element || ir::IsFloat(*natural))) element = natural;
+  }
+  Restore place(place_, place_.file != nullptr ? place_ : where);
+  std::vector<ir::Value*> values;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const bool condition = select && i == 0;
+    values.push_back(AsTensor(operands[i], where, condition ? absl::optional<ir::DType>(ir::DType::kBool) : element));
+    if (values.back() == nullptr) return Poison();
+  }
+  const absl::Span<ir::Value* const> typed = absl::MakeConstSpan(values).subspan(select ? 1 : 0);
+  for (const ir::Value* value : typed) {
+    if (!ir::Contains(info.types, value->type.element)) {
+      Diagnostic& diagnostic = Error(where, absl::StrCat("cannot ", Sentence(op, values), ": ", info.mnemonic,
+                                                         " needs ", ir::Describe(info.types)));
+      WithOperands(diagnostic, values);
+      if (op == Op::kDiv && ir::IsInteger(value->type.element)) {
+        diagnostic.Help("`//` divides integers and rounds down; float(x) converts");
+      } else if (info.types == ir::TypeSet::kFloating) {
+        diagnostic.Help("float(x) converts");
+      }
+      return Poison();
+    }
+    if (value->type.element != typed[0]->type.element) {
+      WithOperands(Error(where, absl::StrCat("cannot ", Sentence(op, values), ": the element types differ")), values)
+          .Help(absl::StrCat("convert one of them, as in ", ir::Name(typed[0]->type.element), "(x)"));
+      return Poison();
+    }
+  }
+  if (select && values[0]->type.element != ir::DType::kBool) {
+    return Fail(where, absl::StrCat("where needs a bool condition, found ", ir::ToString(values[0]->type)));
+  }
+  ir::Shape shape;
+  for (const ir::Value* value : values) {
+    auto both = ir::BroadcastShapes(shape, value->type.shape);
+    if (!both.ok()) return ReportBroadcast(op, values, where);
+    shape = *std::move(both);
+  }
+  ir::Value* result = Emit(op, values);
+  if (result == nullptr) return Poison();
+  const bool stays_weak = weak && result->type.element == ir::DType::kF64;
+  return TensorItem{result, stays_weak};
+}
+
+ir::Value* Lowering::IntegerPower(ir::Value* base, int64_t exponent) {
+  // By squaring, the highest bit first: x ** 5 = (x²)² · x.
+  ir::Value* result = base;
+  int bit = 62;
+  while (((exponent >> bit) & 1) == 0) --bit;
+  for (--bit; bit >= 0; --bit) {
+    result = Emit(Op::kMul, {result, result});
+    if (result != nullptr) hints_.emplace(result, statement_name_);
+    if ((exponent >> bit) & 1) result = Emit(Op::kMul, {result, base});
+    if (result == nullptr) return nullptr;
+  }
+  return result;
+}
+
+Item Lowering::Power(const Item& base, const Item& exponent, SourceRange where) {
+  const StaticNumber* number = exponent.As<StaticNumber>();
+  const TensorItem* tensor = base.As<TensorItem>();
+  if (number == nullptr || tensor == nullptr || !number->is_integer)
+    return Elementwise(Op::kPow, {base, exponent}, where);
+  ir::Value* value = tensor->value;
+  Hint(base, absl::StrCat(statement_name_, ".base"));
+  const int64_t n = number->integer;
+  if (!ir::Contains(ir::TypeSet::kNumeric, value->type.element)) {
+    return Fail(where, absl::StrCat("cannot raise ", ir::ToString(value->type), " to a power: it is no number type"));
+  }
+  if (n == std::numeric_limits<int64_t>::min()) return Fail(where, "the exponent is out of range");
+  if (n == 1) return base;
+  if (n == 0) {
+    Restore place(place_, where);
+    ir::Value* one = Literal(StaticNumber::Of(1), value->type.element, where);
+    if (value->type.rank() == 0) return TensorItem{one, tensor->weak};
+    return EmitItem(Op::kBroadcast, {one}, {value->type.shape});
+  }
+  if (n < 0 && ir::IsInteger(value->type.element)) {
+    return Fail(where, absl::StrCat("cannot raise ", ir::ToString(value->type), " to the negative power ", n));
+  }
+  ir::Value* power = IntegerPower(value, n < 0 ? -n : n);
+  if (power == nullptr) return Poison();
+  const TensorItem result{power, tensor->weak};
+  return n > 0 ? Item(result) : Elementwise(Op::kDiv, {StaticNumber::Of(1), result}, where);
+}
+
+}  // namespace gradus::frontend

@@ -1,0 +1,96 @@
+#include "frontend/program.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "frontend/library.h"
+#include "frontend/parser.h"
+#include "ir/check.h"
+
+namespace gradus::frontend {
+namespace {
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
+}
+
+std::string StemOf(const std::string& path) {
+  std::string name = path.substr(DirectoryOf(path).size());
+  return name.substr(0, name.find('.'));
+}
+
+class Loader {
+ public:
+  absl::StatusOr<Module> Load(std::shared_ptr<const SourceFile> source) {
+    module_.directory = DirectoryOf(source->path());
+    Add(std::move(source), false);
+    for (const LibraryFile& file : LibraryFiles()) {
+      auto text = SourceFile::Create(absl::StrCat(std::string(file.name), ".gr"), std::string(file.text));
+      CHECK(text.ok()) << text.status();
+      Add(*std::move(text), true);
+    }
+    RETURN_IF_ERROR(diagnostics_.ToStatus());
+    return std::move(module_);
+  }
+
+ private:
+  int Add(std::shared_ptr<const SourceFile> source, bool library) {
+    const int index = static_cast<int>(module_.units.size());
+    module_.units.push_back(std::make_unique<Module::Unit>());
+    Module::Unit& unit = *module_.units.back();
+    const std::string path = source->path();
+    unit.stem = StemOf(path);
+    unit.library = library;
+    unit.file = Parse(std::move(source), diagnostics_);
+    for (const ast::Definition& definition : unit.file.definitions) {
+      const auto* import = definition.As<ast::Import>();
+      if (import == nullptr) continue;
+      const std::string wanted = import->path.rfind('/', 0) == 0 ? import->path : DirectoryOf(path) + import->path;
+      if (const int imported = Import(wanted, import->path_range); imported >= 0) unit.imports.push_back(imported);
+    }
+    return index;
+  }
+
+  // -1 after an error.
+  int Import(const std::string& path, SourceRange where) {
+    for (size_t i = 0; i < module_.units.size(); ++i) {
+      if (!module_.units[i]->library && module_.units[i]->file.source != nullptr &&
+          module_.units[i]->file.source->path() == path) {
+        return static_cast<int>(i);
+      }
+    }
+    if (std::find(open_.begin(), open_.end(), path) != open_.end()) {
+      diagnostics_.Error(where, absl::StrCat(path, " imports itself"));
+      return -1;
+    }
+    auto source = SourceFile::Read(path);
+    if (!source.ok()) {
+      diagnostics_.Error(where, std::string(source.status().message()));
+      return -1;
+    }
+    open_.push_back(path);
+    const int index = Add(*std::move(source), false);
+    open_.pop_back();
+    return index;
+  }
+
+  Module module_;
+  Diagnostics diagnostics_;
+  std::vector<std::string> open_;
+};
+
+}  // namespace
+
+absl::StatusOr<Module> LoadProgram(const std::string& path) {
+  ASSIGN_OR_RETURN(auto source, SourceFile::Read(path));
+  return Loader().Load(std::move(source));
+}
+
+absl::StatusOr<Module> ParseProgram(std::string path, std::string text) {
+  ASSIGN_OR_RETURN(auto source, SourceFile::Create(std::move(path), std::move(text)));
+  return Loader().Load(std::move(source));
+}
+
+}  // namespace gradus::frontend
