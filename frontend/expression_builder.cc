@@ -78,7 +78,8 @@ void ExpressionBuilder::Explain(Diagnostic& error, const std::vector<Operand>& o
     explained.push_back(value);
     const absl::string_view text = operand.range.text();
     std::string name = IsSimple(text) && !text.empty() ? std::string(text) : value->name;
-    if (name.empty()) continue;
+    const bool literal = value->definition && value->definition->op == Op::kConstant && value->name.empty();
+    if (name.empty() || literal) continue;
     error.Defined(std::move(name), ir::ToString(value->type), places_ ? places_(value) : SourceRange());
   }
 }
@@ -190,7 +191,18 @@ ir::Value* ExpressionBuilder::MatrixMultiply(SourceRange op_range, const Operand
   }
   absl::StatusOr<ir::Value*> product = builder_->Add(Op::kDot, {a.tensor(), b.tensor()}, {spec});
   if (product.ok()) return *product;
-  Diagnostic& error = diagnostics_->Error(op_range, std::string(product.status().message()));
+  std::string message(product.status().message());
+  // The sentence has the types of the operands; the reader sees them transposed.
+  auto seen = [](ir::Type type, bool transposed) {
+    if (transposed) std::swap(type.shape[type.shape.size() - 1], type.shape[type.shape.size() - 2]);
+    return ir::ToString(type);
+  };
+  const std::string stored = absl::StrCat("cannot multiply ", ir::ToString(ta), " by ", ir::ToString(tb));
+  if (message.compare(0, stored.size(), stored) == 0) {
+    message.replace(0, stored.size(),
+                    absl::StrCat("cannot multiply ", seen(ta, transpose_a), " by ", seen(tb, transpose_b)));
+  }
+  Diagnostic& error = diagnostics_->Error(op_range, std::move(message));
   Explain(error, {a, b});
   // Would another transposition fit?
   for (const auto& [other_a, other_b] :

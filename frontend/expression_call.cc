@@ -90,7 +90,7 @@ absl::optional<AttributeValue> ExpressionBuilder::ConvertAttribute(Op op, const 
       break;
   }
   diagnostics_->Error(argument.range,
-                      absl::StrCat(schema.name, " of ", ir::Info(op).mnemonic, " is ", Describe(schema.kind)));
+                      absl::StrCat(schema.name, " of ", ir::Info(op).mnemonic, " must be ", Describe(schema.kind)));
   return absl::nullopt;
 }
 
@@ -145,10 +145,11 @@ ir::Value* ExpressionBuilder::Call(SourceRange callee, Op op, std::vector<Operan
   }
   take_positional(false);
   if (next < positional) {
-    diagnostics_->Error(arguments[next].range, absl::StrCat(mnemonic, " does not take so many arguments"))
-        .Help(info.attributes.empty()
-                  ? std::string(info.doc)
-                  : absl::StrCat("attributes are given by name, as in ", info.attributes[0].name, "=…"));
+    Diagnostic& error = diagnostics_->Error(
+        arguments[next].range, absl::StrCat(mnemonic, " takes ", next, next == 1 ? " argument" : " arguments",
+                                            " without a name, found ", positional));
+    if (!info.attributes.empty())
+      error.Help(absl::StrCat("attributes are given by name, as in ", info.attributes[0].name, "=…"));
     return nullptr;
   }
   for (size_t i = positional; i < arguments.size(); ++i) {

@@ -224,6 +224,11 @@ class Lexer {
     }
     size_t end = at_ + 1;
     while (end < text_.size() && (static_cast<unsigned char>(text_[end]) & 0xC0) == 0x80) ++end;
+    if (Peek() == '&' && Peek(1) == '&') ++end;
+    if (Peek() == '\'') {
+      const size_t close = text_.find_first_of("'\n", at_ + 1);
+      if (close != absl::string_view::npos && text_[close] == '\'') end = close + 1;
+    }
     const absl::string_view help = HelpFor(text_.substr(at_));
     Diagnostic& error = Wrong(end, absl::StrCat("`", text_.substr(at_, end - at_), "` has no meaning here"));
     if (byte >= 0x80) {

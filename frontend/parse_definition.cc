@@ -29,13 +29,16 @@ std::vector<ast::Definition> Parser::ParseDefinitions() {
 std::optional<ast::Definition::Node> Parser::ParseDefinition() {
   using Node = ast::Definition::Node;
   const absl::string_view word = Peek().kind == TokenKind::kName ? Peek().text : "";
-  const bool before_name = PeekAfter(1).kind == TokenKind::kName && !PeekAfter(1).starts_line;
-  if (word == "import" && PeekAfter(1).kind == TokenKind::kString && !PeekAfter(1).starts_line) {
+  if (word == "import") {
     Take();
+    if (Peek().kind != TokenKind::kString) {
+      Expected("the path of a file, in double quotes");
+      return std::nullopt;
+    }
     const Token path = Take();
     return Node(ast::Import{path.value, path.range});
   }
-  if (before_name && word == "model") {
+  if (word == "model") {
     Take();
     std::optional<ast::Identifier> name = DefinedName("the name of a model");
     if (!name) return std::nullopt;
@@ -43,7 +46,7 @@ std::optional<ast::Definition::Node> Parser::ParseDefinition() {
     if (!body) return std::nullopt;
     return Node(ast::Model{*std::move(name), *std::move(body)});
   }
-  if (before_name && word == "fn") {
+  if (word == "fn") {
     Take();
     std::optional<ast::Identifier> name = DefinedName("the name of a function");
     if (!name) return std::nullopt;
@@ -51,10 +54,10 @@ std::optional<ast::Definition::Node> Parser::ParseDefinition() {
     if (!function) return std::nullopt;
     return Node(*std::move(function));
   }
-  if (before_name && word == "layer") return ParseLayer();
-  if (before_name && word == "train") return ParseTrain();
-  if (before_name && word == "check") return ParseCheck();
-  if (before_name && word == "graph") return ParseGraph();
+  if (word == "layer") return ParseLayer();
+  if (word == "train") return ParseTrain();
+  if (word == "check") return ParseCheck();
+  if (word == "graph") return ParseGraph();
   Expected("a definition (model, train, check, fn, layer, graph or import)");
   return std::nullopt;
 }
@@ -114,15 +117,13 @@ std::optional<ast::Definition::Node> Parser::ParseLayer() {
   ParseItems([&] {
     if (At("apply") && PeekAfter(1).text == "(") {
       const Token word = Take();
-      if (layer.apply)
-        Error(word.range, "a layer has one apply").Defined("apply", "the first", layer.apply->name.range);
+      if (layer.apply) Error(word.range, "a layer has one apply").Note("the first stands", layer.apply->name.range);
       std::optional<ast::Function> apply = ParseFunction({"apply", word.range});
       if (!apply) return false;
       layer.apply = *std::move(apply);
       return EndStatement("apply");
     }
-    if (At("dim") && PeekAfter(1).kind == TokenKind::kName && !PeekAfter(1).starts_line)
-      return ParseDims(layer.members);
+    if (AtDims()) return ParseDims(layer.members);
     std::optional<ast::Statement> statement = ParseStatement();
     if (!statement) return false;
     layer.members.push_back(*std::move(statement));

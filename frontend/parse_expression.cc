@@ -182,6 +182,13 @@ ast::ExpressionPtr Parser::ParsePrimary() {
     default:
       break;
   }
+  const Token& found = Peek();
+  if (found.starts_line && at_ > 0 && open_brackets_ == 0 && found.kind != TokenKind::kError) {
+    // The line before goes on after its last token, but this one does not.
+    Error(last_, absl::StrCat("expected an expression after `", last_.text(), "`, found ", Describe(found),
+                              " on the next line"));
+    return nullptr;
+  }
   Expected("an expression");
   return nullptr;
 }

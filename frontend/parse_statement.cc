@@ -7,6 +7,27 @@
 #include "frontend/parser_state.h"
 
 namespace gradus::frontend {
+namespace {
+
+// What types of other languages are called here.
+absl::string_view OurNameOf(absl::string_view type) {
+  constexpr std::pair<absl::string_view, absl::string_view> kNames[] = {
+      {"float32", "f32"}, {"single", "f32"},    {"float64", "f64"},  {"double", "f64"},
+      {"int", "i32"},     {"int32", "i32"},     {"int64", "i64"},    {"long", "i64"},
+      {"uint8", "u8"},    {"bfloat16", "bf16"}, {"boolean", "bool"},
+  };
+  for (const auto& [theirs, ours] : kNames) {
+    if (type == theirs) return ours;
+  }
+  return "";
+}
+
+bool BeginsDefinition(absl::string_view word) {
+  return word == "model" || word == "train" || word == "check" || word == "fn" || word == "layer" || word == "graph";
+}
+
+}  // namespace
+
 std::optional<ast::Identifier> Parser::DefinedName(absl::string_view what) {
   const Token& next = Peek();
   if (next.kind != TokenKind::kName) {
@@ -18,11 +39,11 @@ std::optional<ast::Identifier> Parser::DefinedName(absl::string_view what) {
   }
   const absl::string_view name = next.text;
   if (IsReserved(name)) {
-    Error(next.range, absl::StrCat("expected ", what, ", and `", name, "` is a reserved word"));
+    Error(next.range, absl::StrCat("`", name, "` cannot be a name: it is a reserved word"));
     return std::nullopt;
   }
   if (IsTypeName(name)) {
-    Error(next.range, absl::StrCat("expected ", what, ", and `", name, "` is a type"));
+    Error(next.range, absl::StrCat("`", name, "` cannot be a name: it is a type"));
     return std::nullopt;
   }
   if (!in_graph_ && name.find_first_of(".'") != absl::string_view::npos) {
@@ -55,13 +76,20 @@ std::optional<ast::Block> Parser::ParseBlock(absl::string_view of) {
   if (!nesting.ok() || !Expect("{", absl::StrCat("to begin ", of))) return std::nullopt;
   ast::Block block;
   ParseItems([&] {
-    if (At("dim") && PeekAfter(1).kind == TokenKind::kName && !PeekAfter(1).starts_line) return ParseDims(block);
+    if (AtDims()) return ParseDims(block);
     std::optional<ast::Statement> statement = ParseStatement();
     if (!statement) return false;
     block.push_back(*std::move(statement));
     return true;
   });
   return block;
+}
+
+bool Parser::AtDims() {
+  const Token& second = PeekAfter(1);
+  const bool binds =
+      second.kind == TokenKind::kPunctuation && (second.text == "=" || second.text == ":" || second.text == ",");
+  return At("dim") && !binds && !second.starts_line;
 }
 
 bool Parser::ParseDims(std::vector<ast::Statement>& statements) {
@@ -121,8 +149,17 @@ std::optional<ast::Statement::Node> Parser::ParseStatementNode() {
     if (word == "yield") return Node(ast::Yield{*std::move(values)});
     return Node(ast::Return{*std::move(values)});
   }
-  // Declaring words are keywords only before a name.
-  if (PeekAfter(1).kind == TokenKind::kName && !PeekAfter(1).starts_line) {
+  // Declaring words are keywords only before a name; before anything else that cannot follow a name that is bound, the
+  // name is missing.
+  const Token& second = PeekAfter(1);
+  const bool binds =
+      second.kind == TokenKind::kPunctuation && (second.text == "=" || second.text == ":" || second.text == ",");
+  if (!binds && !second.starts_line) {
+    if (BeginsDefinition(word) && second.kind == TokenKind::kName) {
+      Error(next.range, absl::StrCat("a definition (`", word, " ", second.text, "`) cannot stand inside a block"))
+          .Help("perhaps the block before it lacks its `}`");
+      return std::nullopt;
+    }
     if (word == "input") return ParseDeclaration(ast::DeclarationKind::kInput);
     if (word == "param") return ParseDeclaration(ast::DeclarationKind::kParam);
     if (word == "state") return ParseDeclaration(ast::DeclarationKind::kState);
@@ -259,8 +296,11 @@ std::optional<ast::TypeExpression> Parser::ParseType() {
     type.like = ParseExpression();
     if (!type.like || !Expect(")", "after the value")) return std::nullopt;
   } else if (!IsTypeName(element->text)) {
+    const absl::string_view meant = OurNameOf(element->text);
     Error(element->range, absl::StrCat("`", element->text, "` is not a type"))
-        .Help("the types are bool, u8, i32, i64, bf16, f32, f64 and float, with sizes as in float[64,10]");
+        .Help(meant.empty()
+                  ? "the types are bool, u8, i32, i64, bf16, f32, f64 and float, with sizes as in float[64,10]"
+                  : absl::StrCat("write ", meant));
     return std::nullopt;
   } else if (At("[")) {
     Take();

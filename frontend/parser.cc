@@ -67,7 +67,10 @@ bool Parser::Expect(absl::string_view text, absl::string_view purpose) {
 Diagnostic* Parser::Expected(absl::string_view what) {
   const Token& found = Peek();
   if (found.kind == TokenKind::kError) return nullptr;
-  return &Error(found.range, absl::StrCat("expected ", what, ", found ", Describe(found)));
+  // Where the text ends, the caret stands behind its last token.
+  const SourceRange end{&source_, last_.end, last_.end};
+  return &Error(found.kind == TokenKind::kEnd ? end : found.range,
+                absl::StrCat("expected ", what, ", found ", Describe(found)));
 }
 
 Parser::Nesting::Nesting(Parser& parser) : parser_(parser), ok_(++parser.nesting_ <= ast::kMaxNesting) {

@@ -59,6 +59,7 @@ class Parser {
   std::optional<ast::Statement::Node> ParseIf();
   std::optional<ast::TypeExpression> ParseType();
   std::optional<ast::Note> ParseNote();
+  bool AtDims();
   bool ParseDims(std::vector<ast::Statement>& statements);
   // The end of a statement: `;`, a line end, or a `}` that stays.
   bool EndStatement(absl::string_view after);
