@@ -99,7 +99,7 @@ absl::string_view TypeName(ir::DType type) {
 
 }  // namespace
 
-absl::StatusOr<NamedTensors> ParseSafetensors(absl::string_view name, absl::string_view bytes) {
+absl::StatusOr<SavedTensors> ParseSafetensors(absl::string_view name, absl::string_view bytes) {
   ByteReader in(name, bytes);
   ASSIGN_OR_RETURN(const uint64_t length, in.Little<uint64_t>("the header length"));
   if (length > kMaxHeaderBytes)
@@ -122,7 +122,7 @@ absl::StatusOr<NamedTensors> ParseSafetensors(absl::string_view name, absl::stri
   if (header.is_discarded() || !header.is_object()) return HeaderError(name, "is not a JSON object");
   if (duplicate) return HeaderError(name, "names a tensor twice");
 
-  NamedTensors content;
+  SavedTensors content;
   std::vector<Entry> entries;
   for (const auto& [key, value] : header.items()) {
     if (key == kMetadata) {
@@ -157,7 +157,7 @@ absl::StatusOr<NamedTensors> ParseSafetensors(absl::string_view name, absl::stri
   return content;
 }
 
-absl::Status WriteSafetensors(const std::string& path, const NamedTensors& content) {
+absl::Status WriteSafetensors(const std::string& path, const SavedTensors& content) {
   Json header = Json::object();
   if (!content.metadata.empty()) header[kMetadata] = content.metadata;
   std::vector<std::string> data;

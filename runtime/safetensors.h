@@ -10,15 +10,15 @@
 
 namespace gradus::runtime {
 
-struct NamedTensors {
+struct SavedTensors {
   std::map<std::string, ir::Tensor> tensors;
   std::map<std::string, std::string> metadata;
 };
 
 // Every tensor of the file. Offsets must tile the data exactly: no hole, no overlap, nothing after the end.
-absl::StatusOr<NamedTensors> ParseSafetensors(absl::string_view name, absl::string_view bytes);
+absl::StatusOr<SavedTensors> ParseSafetensors(absl::string_view name, absl::string_view bytes);
 
 // Writes all of them, sorted by name, all or nothing (runtime/file.h). NaNs are written as one value.
-absl::Status WriteSafetensors(const std::string& path, const NamedTensors& content);
+absl::Status WriteSafetensors(const std::string& path, const SavedTensors& content);
 
 }  // namespace gradus::runtime

@@ -186,7 +186,7 @@ TEST(CsvTest, EachWayToBreakItHasItsSentence) {
 }
 
 TEST(SafetensorsTest, WhatIsSavedIsLoaded) {
-  NamedTensors content;
+  SavedTensors content;
   content.tensors.emplace("fc1.w", ir::Tensor::Of<float>({2, 2}, {1, -0.0f, 3, INFINITY}));
   content.tensors.emplace("count", ir::Tensor::Scalar<int64_t>(9));
   content.tensors.emplace("mask", ir::Tensor::Of<bool>({3}, {true, false, true}));

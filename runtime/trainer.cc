@@ -1,0 +1,330 @@
+#include "runtime/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "ir/check.h"
+#include "ir/interpreter.h"
+#include "runtime/shuffle.h"
+
+namespace gradus::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int64_t kStagingBytes = 8 << 20;  // batches that are gathered ahead of one call of native code
+constexpr int64_t kMaxChunk = 1024;
+constexpr auto kChunkTime = std::chrono::milliseconds(80);  // how often a terminal hears of progress
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+double AsDouble(const ir::Tensor& scalar) {
+  return ir::Dispatch(scalar.type().element,
+                      [&](auto tag) { return static_cast<double>(scalar.data<decltype(tag)>()[0]); });
+}
+
+// The scalar outputs of an entry over the steps of a chunk, and their weighted sums.
+class Sums {
+ public:
+  explicit Sums(absl::Span<const NamedType> outputs) {
+    for (const NamedType& output : outputs) {
+      if (output.type.rank() == 0) scalars_.push_back({output, {}, 0.0});
+    }
+  }
+
+  // Fetches for a chunk of `steps`; valid until the next call.
+  std::vector<Fetch> Fetches(int64_t steps) {
+    std::vector<Fetch> fetches;
+    for (Scalar& scalar : scalars_) {
+      const int64_t width = ir::ByteWidth(scalar.output.type.element);
+      scalar.values = ir::Tensor(ir::Type{scalar.output.type.element, {steps}});
+      fetches.push_back({scalar.output.name, scalar.values.bytes(), width});
+    }
+    return fetches;
+  }
+
+  // Adds the first `steps` of the chunk, each standing for `weight` examples.
+  void Add(int64_t steps, double weight) {
+    for (Scalar& scalar : scalars_) {
+      ir::Dispatch(scalar.output.type.element, [&](auto tag) {
+        const auto values = scalar.values.data<decltype(tag)>();
+        for (int64_t k = 0; k < steps; ++k) scalar.sum += weight * static_cast<double>(values[k]);
+      });
+    }
+    weight_ += weight * static_cast<double>(steps);
+  }
+
+  // The step of the chunk at which one of `names` first was not finite, or -1, and which.
+  int64_t FirstNotFinite(absl::Span<const std::string> names, int64_t steps, std::string& which) const {
+    for (int64_t k = 0; k < steps; ++k) {
+      for (const Scalar& scalar : scalars_) {
+        if (std::find(names.begin(), names.end(), scalar.output.name) == names.end()) continue;
+        const bool finite = ir::Dispatch(scalar.output.type.element, [&](auto tag) {
+          return std::isfinite(static_cast<double>(scalar.values.data<decltype(tag)>()[k]));
+        });
+        if (finite) continue;
+        which = scalar.output.name;
+        return k;
+      }
+    }
+    return -1;
+  }
+
+  // Objectives, then metrics, each metric computed on the averages of what it reads.
+  absl::StatusOr<Averages> Average(const frontend::Program& program) const {
+    Averages averages;
+    for (const std::string& objective : program.objectives) averages.emplace_back(objective, Mean(objective));
+    for (const frontend::Metric& metric : program.metrics) {
+      if (!metric.post) {
+        averages.emplace_back(metric.name, Mean(metric.reads[0]));
+        continue;
+      }
+      ir::NamedTensors inputs;
+      for (const std::string& read : metric.reads) inputs.emplace(read, MeanTensor(read));
+      ASSIGN_OR_RETURN(const ir::StepValues values, ir::Interpret(*metric.post, inputs));
+      averages.emplace_back(metric.name, AsDouble(values.outputs.begin()->second));
+    }
+    return averages;
+  }
+
+ private:
+  struct Scalar {
+    NamedType output;
+    ir::Tensor values;
+    double sum;
+  };
+
+  const Scalar& Find(absl::string_view name) const {
+    const auto found =
+        std::find_if(scalars_.begin(), scalars_.end(), [&](const Scalar& s) { return s.output.name == name; });
+    CHECK(found != scalars_.end()) << std::string(name) << " is no scalar output";
+    return *found;
+  }
+  double Mean(absl::string_view name) const { return Find(name).sum / weight_; }
+  ir::Tensor MeanTensor(absl::string_view name) const {
+    ir::Tensor mean(Find(name).output.type);
+    ir::Dispatch(mean.type().element,
+                 [&](auto tag) { mean.data<decltype(tag)>()[0] = static_cast<decltype(tag)>(Mean(name)); });
+    return mean;
+  }
+
+  std::vector<Scalar> scalars_;
+  double weight_ = 0;
+};
+
+// Batches of a dataset, gathered into memory that native code reads.
+class Staging {
+ public:
+  // For the inputs of `entry`, which must be columns of the data. `batch` examples a step, chunks of up to `chunk`
+  // steps.
+  static absl::StatusOr<Staging> Create(const Executable& executable, int entry, const Dataset& data, int64_t batch,
+                                        int64_t chunk) {
+    Staging staging;
+    staging.batch_ = batch;
+    int64_t step_bytes = 1;
+    for (const NamedType& input : executable.inputs(entry)) {
+      const DataColumn* column = data.Find(input.name);
+      if (column == nullptr)
+        return absl::InvalidArgumentError(
+            absl::StrCat("no data are given for the input ", input.name, " : ", ir::ToString(input.type)));
+      staging.inputs_.push_back({column, input.type.bytes().value(), {}});
+      if (column->sampled) step_bytes += input.type.bytes().value();
+    }
+    staging.chunk_ = std::clamp<int64_t>(kStagingBytes / step_bytes, 1, chunk);
+    for (Input& input : staging.inputs_) {
+      if (input.column->sampled) input.batches.resize(staging.chunk_ * input.bytes);
+    }
+    return staging;
+  }
+
+  int64_t chunk() const { return chunk_; }
+
+  // Gathers `steps` batches whose examples are order[0], order[1], …
+  std::vector<Feed> Gather(absl::Span<const int64_t> order, int64_t steps) {
+    std::vector<Feed> feeds;
+    for (Input& input : inputs_) {
+      if (!input.column->sampled) {
+        feeds.push_back({input.column->input, input.column->values.bytes(), 0, 1});
+        continue;
+      }
+      for (int64_t k = 0; k < steps; ++k) {
+        GatherExamples(*input.column, order.subspan(k * batch_, batch_), input.batches.data() + k * input.bytes);
+      }
+      feeds.push_back({input.column->input, input.batches.data(), input.bytes, steps});
+    }
+    return feeds;
+  }
+
+ private:
+  struct Input {
+    const DataColumn* column;
+    int64_t bytes;  // of one step
+    std::vector<std::byte> batches;
+  };
+  std::vector<Input> inputs_;
+  int64_t batch_ = 1;
+  int64_t chunk_ = 1;
+};
+
+std::vector<int64_t> InOrder(int64_t count) {
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) order[i] = i;
+  return order;
+}
+
+// Calls visit(entry, indices of the batch) for the batches of `data` in order, the last one at its own size. Data that
+// are fed whole make one step.
+absl::Status ForEachBatch(const std::map<int64_t, int>& entries, const Dataset& data,
+                          const std::function<absl::Status(int, absl::Span<const int64_t>)>& visit) {
+  const std::vector<int64_t> order = InOrder(data.examples);
+  if (data.examples == 0) return visit(entries.begin()->second, order);
+  for (int64_t first = 0; first < data.examples; first += data.batch) {
+    const int64_t count = std::min(data.batch, data.examples - first);
+    CHECK(entries.contains(count)) << "no entry for a batch of " << count;
+    RETURN_IF_ERROR(visit(entries.at(count), absl::MakeConstSpan(order).subspan(first, count)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<int64_t> BatchSizes(const Dataset& data) {
+  std::vector<int64_t> sizes;
+  if (data.examples == 0 || data.examples >= data.batch) sizes.push_back(data.batch);
+  if (data.examples % data.batch != 0) sizes.push_back(data.examples % data.batch);
+  return sizes;
+}
+
+absl::StatusOr<TrainingPlan> PlanTraining(const frontend::Program& program, const Dataset& data) {
+  TrainingPlan plan;
+  plan.steps_per_epoch = data.examples == 0 ? 1 : data.examples / data.batch;
+  plan.dropped = data.examples % data.batch;
+  if (plan.steps_per_epoch == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the data have ", data.examples, " examples, fewer than one batch of ", data.batch));
+  }
+  plan.epochs = program.epochs.value_or(0);
+  plan.steps = program.steps.value_or(0);
+  if (!program.epochs && !program.steps) plan.epochs = 1;
+  plan.total_steps = program.steps ? *program.steps : plan.epochs * plan.steps_per_epoch;
+  if (program.steps && program.epochs)
+    plan.total_steps = std::min(plan.total_steps, plan.epochs * plan.steps_per_epoch);
+  return plan;
+}
+
+absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
+                                  const Dataset& data, const Dataset* validation, int64_t seed,
+                                  const TrainCallbacks& callbacks) {
+  ASSIGN_OR_RETURN(const TrainingPlan plan, PlanTraining(program, data));
+  ASSIGN_OR_RETURN(Staging staging, Staging::Create(executable, entries.step, data, data.batch, kMaxChunk));
+  executable.set_seed(seed);
+  EpochReport report;
+  int64_t chunk = 1;  // grows until a chunk takes about kChunkTime
+  for (int64_t epoch = 1, finished = 0; finished < plan.total_steps; ++epoch) {
+    executable.set_epoch(epoch);
+    const std::vector<int64_t> order = ShuffledOrder(data.examples, seed, epoch);
+    const int64_t in_epoch = std::min(plan.steps_per_epoch, plan.total_steps - finished);
+    Sums sums(executable.outputs(entries.step));
+    const Clock::time_point start = Clock::now();
+    for (int64_t step = 0; step < in_epoch;) {
+      const Clock::time_point chunk_start = Clock::now();
+      const int64_t steps = std::min({chunk, staging.chunk(), in_epoch - step});
+      const std::vector<Feed> feeds =
+          staging.Gather(absl::MakeConstSpan(order).subspan(data.examples == 0 ? 0 : step * data.batch), steps);
+      const std::vector<Fetch> fetches = sums.Fetches(steps);
+      ASSIGN_OR_RETURN(const int64_t ran, executable.Run(entries.step, feeds, fetches, steps));
+      sums.Add(ran, static_cast<double>(data.batch));
+      std::string which;
+      if (const int64_t bad = sums.FirstNotFinite(program.objectives, ran, which); bad >= 0) {
+        return absl::OutOfRangeError(absl::StrCat("step ", finished + step + bad + 1, " (epoch ", epoch, "): ", which,
+                                                  " is not finite; a smaller learning rate often helps"));
+      }
+      step += ran;
+      if (callbacks.progress) {
+        ASSIGN_OR_RETURN(const Averages so_far, sums.Average(program));
+        callbacks.progress(epoch, static_cast<double>(step) / static_cast<double>(in_epoch), so_far,
+                           static_cast<double>(step * data.batch) / SecondsSince(start));
+      }
+      if (Clock::now() - chunk_start < kChunkTime / 2) chunk = std::min(chunk * 2, kMaxChunk);
+      if (ran < steps) return absl::CancelledError(absl::StrCat("stopped after step ", finished + step));
+    }
+    finished += in_epoch;
+    report.epoch = epoch;
+    report.step = finished;
+    report.seconds = SecondsSince(start);
+    report.examples_per_second = static_cast<double>(in_epoch * data.batch) / report.seconds;
+    ASSIGN_OR_RETURN(report.training, sums.Average(program));
+    if (validation != nullptr) {
+      ASSIGN_OR_RETURN(report.validation, Evaluate(program, entries, executable, *validation));
+    }
+    if (callbacks.epoch) callbacks.epoch(report);
+  }
+  return report;
+}
+
+absl::StatusOr<Averages> Evaluate(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
+                                  const Dataset& data) {
+  CHECK(!entries.evaluate.empty()) << "no entry for evaluation";
+  Sums sums(executable.outputs(entries.evaluate.begin()->second));
+  std::map<int, Staging> staging;
+  RETURN_IF_ERROR(
+      ForEachBatch(entries.evaluate, data, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
+        const int64_t count = std::max<int64_t>(static_cast<int64_t>(indices.size()), 1);
+        if (!staging.contains(entry)) {
+          ASSIGN_OR_RETURN(Staging created, Staging::Create(executable, entry, data, count, 1));
+          staging.emplace(entry, std::move(created));
+        }
+        const std::vector<Feed> feeds = staging.at(entry).Gather(indices, 1);
+        RETURN_IF_ERROR(executable.Run(entry, feeds, sums.Fetches(1), 1).status());
+        sums.Add(1, static_cast<double>(count));
+        return absl::OkStatus();
+      }));
+  return sums.Average(program);
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const frontend::Program& program,
+                                                                        const EntryIndex& entries,
+                                                                        Executable& executable, const Dataset& data) {
+  CHECK(!entries.predict.empty()) << "no entry for prediction";
+  const int any_entry = entries.predict.begin()->second;
+  const int64_t any_batch = entries.predict.begin()->first;
+  // An output belongs to examples where its first axis is the batch; else each step gives one row.
+  struct Output {
+    std::string name;
+    bool by_example;
+    ir::Tensor all;
+    int64_t filled = 0;
+  };
+  std::vector<Output> outputs;
+  const int64_t steps = data.examples == 0 ? 1 : (data.examples + data.batch - 1) / data.batch;
+  for (const NamedType& output : executable.outputs(any_entry)) {
+    const ir::Shape& shape = output.type.shape;
+    const bool by_example = !program.batch_dim.empty() && !shape.empty() && shape[0] == any_batch;
+    ir::Shape rows = {by_example ? data.examples : steps};
+    rows.insert(rows.end(), shape.begin() + (by_example ? 1 : 0), shape.end());
+    outputs.push_back({output.name, by_example, ir::Tensor(ir::Type{output.type.element, rows})});
+  }
+  std::map<int, Staging> staging;
+  RETURN_IF_ERROR(
+      ForEachBatch(entries.predict, data, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
+        const int64_t count = std::max<int64_t>(static_cast<int64_t>(indices.size()), 1);
+        if (!staging.contains(entry)) {
+          ASSIGN_OR_RETURN(Staging created, Staging::Create(executable, entry, data, count, 1));
+          staging.emplace(entry, std::move(created));
+        }
+        const std::vector<Feed> feeds = staging.at(entry).Gather(indices, 1);
+        std::vector<Fetch> fetches;
+        for (Output& output : outputs) fetches.push_back({output.name, output.all.bytes() + output.filled, 0});
+        RETURN_IF_ERROR(executable.Run(entry, feeds, fetches, 1).status());
+        for (size_t i = 0; i < outputs.size(); ++i)
+          outputs[i].filled += executable.outputs(entry)[i].type.bytes().value();
+        return absl::OkStatus();
+      }));
+  std::vector<std::pair<std::string, ir::Tensor>> result;
+  for (Output& output : outputs) result.emplace_back(std::move(output.name), std::move(output.all));
+  return result;
+}
+
+}  // namespace gradus::runtime
