@@ -52,9 +52,7 @@ struct TileRun {
   Tile tile;
   bool short_tiles = false;  // whether there are tiles of one row less
   bool accumulates = false;  // whether c may hold the sums of earlier terms
-  bool masked = false;       // whether the last vector is partial, and
-  bool b_padded = false;     //   b may be read
-  bool c_padded = false;     //   and c written beyond it nevertheless
+  bool masked = false;       // whether the last vector is partial
 };
 
 // The shared function `void(ptr a, ptr b, ptr c, i64 contracted, i64 first, i64 end, i64 large, i64 a_row, i64 a_k, i64

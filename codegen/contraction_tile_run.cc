@@ -15,8 +15,7 @@ using llvm::Value;
 std::string Name(const TileRun& run) {
   const Tile& tile = run.tile;
   return absl::StrCat("contraction_", std::string(ir::Name(tile.type)), "_", tile.rows, "x", tile.vectors * tile.lanes,
-                      run.accumulates ? "_more" : "",
-                      run.masked ? absl::StrCat("_masked", run.b_padded ? "" : "_b", run.c_padded ? "" : "_c") : "");
+                      run.accumulates ? "_more" : "", run.masked ? "_masked" : "");
 }
 
 llvm::Function* Declare(llvm::Module& module, const ir::Target& target, const std::string& name, int numbers) {
@@ -54,9 +53,7 @@ class TileLoop {
     operands.a_k = Argument(kAK);
     operands.b_k = Argument(kBK);
     operands.contracted = Argument(kContracted);
-    Value* mask = run_.masked ? EmitLaneMask(builder_, tile_.lanes, Argument(kValid)) : nullptr;
-    operands.mask = run_.b_padded ? nullptr : mask;
-    c_mask_ = run_.c_padded ? nullptr : mask;
+    if (run_.masked) operands.mask = c_mask_ = EmitLaneMask(builder_, tile_.lanes, Argument(kValid));
     Value* a_tile = IndexMultiply(builder_, operands.a_row, tile_.rows);
     EmitLoop(builder_, builder_.getInt64(0), Argument(kTiles), 1, {Argument(kA), Argument(kC)},
              [&](Value*, llvm::ArrayRef<Value*> carried) {

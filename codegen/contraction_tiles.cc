@@ -185,9 +185,7 @@ class TilesEmitter {
     run.tile = {type_, blocking_.lanes, (columns + blocking_.lanes - 1) / blocking_.lanes, blocking_.tile_rows};
     run.short_tiles = large_tiles_ < tiles_;
     run.accumulates = accumulates_;
-    run.b_padded = blocking_.pack || loops_.column.b.panel != 0;
-    run.c_padded = job_.direct == nullptr;
-    run.masked = columns % blocking_.lanes != 0 && !(run.b_padded && run.c_padded);
+    run.masked = columns % blocking_.lanes != 0;
     return run;
   }
 

@@ -26,6 +26,18 @@ int64_t LargestTile(int64_t vectors, const Target& target) {
   return 2;  // every multiply-add is a call
 }
 
+// Rows of the tiles: all equal where a divisor is near the largest tile, or else balanced, of this many and one less.
+// Narrow panels have room for that; the widest ones share the kernels of two heights throughout a program.
+int64_t TileRows(int64_t rows, int64_t vectors, const Target& target) {
+  const int64_t largest = LargestTile(vectors, target);
+  if (vectors < WidestPanelVectors(target)) {
+    for (int64_t r = largest; r * vectors >= 8; --r) {
+      if (rows % r == 0) return r;
+    }
+  }
+  return CeilDiv(rows, CeilDiv(rows, largest));
+}
+
 }  // namespace
 
 // As the register file allows.
@@ -51,9 +63,8 @@ Blocking ChooseBlocking(const ContractionShape& shape, const Target& target) {
     // Packing a panel costs one pass over it, the gain is on every tile below it (codegen.md §9 of the design).
     blocking.pack = shape.rows >= 192 && shape.right_row_bytes >= 1024 && shape.contracted >= 64;
   }
-  blocking.tile_rows = LargestTile(blocking.vectors, target);
+  blocking.tile_rows = TileRows(shape.rows, blocking.vectors, target);
   const int64_t tiles = CeilDiv(shape.rows, blocking.tile_rows);
-  blocking.tile_rows = CeilDiv(shape.rows, tiles);
   blocking.block_k = std::min(shape.contracted, kBlockK);
   const bool buffered = !shape.direct || shape.slices > 1;
   const int64_t waiting_rows = shape.slices > 1 ? kSlicedRows : kBufferedRows;
