@@ -53,6 +53,7 @@ std::string PrintNumber(T value) {
   } else {
     if (std::isnan(value)) return "nan";
     if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
+    if (value == 0 && std::signbit(value)) return "-0.0";  // the integer -0 has no sign
     char buffer[64];
     const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
     return std::string(buffer, end);

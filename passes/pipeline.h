@@ -7,7 +7,9 @@
 #include "passes/fold.h"
 #include "passes/freeze.h"
 #include "passes/fuse.h"
+#include "passes/plan.h"
 #include "passes/run.h"
+#include "passes/schedule.h"
 #include "passes/simplify.h"
 
 namespace gradus::passes {
@@ -23,6 +25,8 @@ inline constexpr Pass kStepPipeline[] = {
     {"dce", EliminateDeadCode},              // last: earlier passes leave named values behind
     {"freeze", FreezeOrder, "simplified"},   // from here on no pass may change a bit
     {"fuse", Fuse, "fused"},                 // kernels
+    {"schedule", Schedule},                  // after fusion: it orders kernels
+    {"plan", PlanMemory, "plan"},            // last: it needs the order of everything
 };
 
 }  // namespace gradus::passes

@@ -8,7 +8,9 @@
 #include "ir/interpreter.h"
 #include "ir/printer.h"
 #include "ir/region.h"
+#include "ir/storage.h"
 #include "passes/pipeline.h"
+#include "passes/verify_plan.h"
 #include "tests/differential/random_graph.h"
 #include "tests/matchers.h"
 
@@ -78,6 +80,30 @@ TEST(RandomPassTest, FusionChangesNoBit) {
     }
   }
   EXPECT_GT(fused, 300);
+}
+
+TEST(RandomPassTest, EveryPlanIsSoundWithAnyNumberOfThreads) {
+  int in_place = 0;
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    const ir::Graph original = testing_support::RandomGraph(
+        seed, {.statements = 30, .gradient = seed % 2 == 1, .max_elements = seed % 4 < 2 ? 6000 : 100000});
+    for (const int64_t threads : {1, 2, 7}) {
+      ir::Graph graph = original.Clone();
+      RunOptions options;
+      options.options.threads = threads;
+      options.options.fuse = seed % 3 != 0;
+      ASSERT_THAT(RunPasses(kStepPipeline, graph, options), IsOk());
+      ASSERT_THAT(VerifyPlan(graph), IsOk()) << Printed(graph);
+      for (const auto& s : graph.body.statements) {
+        in_place += s->op == ir::Op::kNext && !ir::IsExecuted(*s) ? 1 : 0;
+      }
+      const absl::StatusOr<ir::Graph> reread = frontend::ReadGraph("g.gr", Printed(graph));
+      ASSERT_THAT(reread, IsOk()) << Printed(graph);
+      ASSERT_EQ(Printed(*reread), Printed(graph));
+      ASSERT_THAT(VerifyPlan(*reread), IsOk());
+    }
+  }
+  EXPECT_GT(in_place, 100);
 }
 
 TEST(RandomPassTest, SimplifyingChangesNoFiniteValueByMoreThanRounding) {

@@ -1,0 +1,255 @@
+#include "passes/plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "ir/blocking.h"
+#include "ir/check.h"
+#include "ir/order.h"
+#include "ir/region.h"
+#include "ir/storage.h"
+#include "passes/liveness.h"
+#include "passes/updates.h"
+
+namespace gradus::passes {
+namespace {
+
+using ir::Op;
+using ir::Statement;
+using ir::Value;
+
+// Values that share one place because each is computed over the one before.
+struct Buffer {
+  std::vector<const Value*> values;
+  int64_t bytes = 0;
+  Moment written;
+  std::vector<Moment> reads;
+  int64_t offset = -1;
+
+  // Whether everything that touches this one is over when the other is first written.
+  bool OverBefore(const Moment& moment) const {
+    return HappensBefore(written, moment) &&
+           std::all_of(reads.begin(), reads.end(), [&](const Moment& r) { return HappensBefore(r, moment); });
+  }
+};
+
+int64_t Aligned(int64_t bytes) { return ir::Size(bytes).RoundedUpTo(ir::kArenaAlignment).value(); }
+
+class Planner {
+ public:
+  explicit Planner(ir::Graph& graph) : graph_(graph), timeline_(Timeline(graph)) {}
+
+  absl::Status Run() {
+    ir::Size end = 0;
+    for (const auto& s : graph_.body.statements) {
+      for (const auto& result : s->results) result->arena.reset();
+      if (s->op != Op::kParam && s->op != Op::kState) continue;
+      const ir::Size bytes = s->result()->type.bytes();
+      if (!end.ok() || !bytes.ok()) return TooLarge();
+      s->result()->arena = ir::ArenaRange{end.value(), bytes.value()};
+      end = end + bytes.RoundedUpTo(ir::kArenaAlignment);
+    }
+    if (!end.ok()) return TooLarge();
+    PlaceUpdates();
+    MakeBuffers();
+    ASSIGN_OR_RETURN(graph_.arena_bytes, PlaceBuffers(end.value()));
+    for (const Buffer& buffer : buffers_) {
+      for (const Value* value : buffer.values) {
+        const_cast<Value*>(value)->arena = ir::ArenaRange{buffer.offset, value->type.bytes().value()};
+      }
+    }
+    // A view lies where its operand lies.
+    for (const auto& s : graph_.body.statements) {
+      if (ir::IsView(*s)) s->result()->arena = s->operands[0]->arena;
+    }
+    graph_.scratch_bytes = Scratch();
+    return absl::OkStatus();
+  }
+
+ private:
+  static absl::Status TooLarge() { return absl::ResourceExhaustedError("the arena would overflow 63 bits of bytes"); }
+
+  // New states over old ones, where the schedule lets everyone else read the old one before.
+  void PlaceUpdates() {
+    for (const auto& [value, state] : InPlaceUpdates(graph_)) {
+      Moment written;
+      bool free = true;
+      for (size_t i = 0; i < timeline_.size(); ++i) {
+        if (graph_.body.statements[i].get() == value->definition) written = timeline_[i];
+      }
+      for (size_t i = 0; i < timeline_.size(); ++i) {
+        const Statement& s = *graph_.body.statements[i];
+        if (&s == value->definition || s.op == Op::kNext || ir::IsView(s)) continue;
+        for (const Value* operand : s.operands) {
+          free = free && (ir::StorageOf(operand) != state || HappensBefore(timeline_[i], written));
+        }
+      }
+      for (const ir::Output& output : graph_.outputs) free = free && ir::StorageOf(output.value) != state;
+      if (free) const_cast<Value*>(value)->arena = state->arena;
+    }
+  }
+
+  void MakeBuffers() {
+    absl::flat_hash_map<const Value*, size_t> buffer_of;
+    for (Life& life : Liveness(graph_, timeline_)) {
+      if (life.value->arena.has_value()) continue;  // in the place of a state
+      const int64_t bytes = life.value->type.bytes().value();
+      const Statement& s = *life.value->definition;
+      if (const absl::optional<size_t> taken = DyingOperand(s, life, buffer_of); taken.has_value()) {
+        Buffer& buffer = buffers_[*taken];
+        buffer.values.push_back(life.value);
+        buffer.reads.insert(buffer.reads.end(), life.reads.begin(), life.reads.end());
+        buffer_of[life.value] = *taken;
+        continue;
+      }
+      buffer_of[life.value] = buffers_.size();
+      buffers_.push_back({{life.value}, bytes, life.written, std::move(life.reads)});
+    }
+  }
+
+  // The buffer of an operand that this statement is the last to touch and that the result may be written over.
+  absl::optional<size_t> DyingOperand(const Statement& s, const Life& life,
+                                      const absl::flat_hash_map<const Value*, size_t>& buffer_of) const {
+    for (const Value* operand : s.operands) {
+      const auto found = buffer_of.find(ir::StorageOf(operand));
+      if (found == buffer_of.end()) continue;
+      const Buffer& buffer = buffers_[found->second];
+      if (buffer.bytes != operand->type.bytes().value() || !ir::MayOverwrite(s, life.value->index, operand)) continue;
+      // Another operand may be a view of the same bytes; another result may have taken them.
+      const auto same_bytes = [&](const Value* other) {
+        const auto at = buffer_of.find(ir::StorageOf(other));
+        return at != buffer_of.end() && at->second == found->second;
+      };
+      const bool viewed = std::any_of(s.operands.begin(), s.operands.end(),
+                                      [&](const Value* o) { return o != operand && same_bytes(o); });
+      const bool taken =
+          std::any_of(s.results.begin(), s.results.end(), [&](const auto& r) { return same_bytes(r.get()); });
+      if (viewed || taken) continue;
+      const bool last = HappensBefore(buffer.written, life.written) &&
+                        std::all_of(buffer.reads.begin(), buffer.reads.end(), [&](const Moment& r) {
+                          return r.position == life.written.position || HappensBefore(r, life.written);
+                        });
+      if (last) return found->second;
+    }
+    return absl::nullopt;
+  }
+
+  absl::StatusOr<int64_t> PlaceBuffers(int64_t begin) {
+    std::vector<size_t> order(buffers_.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return buffers_[a].bytes > buffers_[b].bytes; });
+    std::vector<const Buffer*> placed;  // by offset
+    ir::Size end = begin;
+    for (size_t i : order) {
+      Buffer& buffer = buffers_[i];
+      int64_t offset = begin;
+      for (const Buffer* other : placed) {
+        if (other->OverBefore(buffer.written) || buffer.OverBefore(other->written)) continue;
+        if (offset + Aligned(buffer.bytes) <= other->offset) break;
+        offset = std::max(offset, other->offset + Aligned(other->bytes));
+      }
+      buffer.offset = offset;
+      const ir::Size limit = ir::Size(offset) + ir::Size(buffer.bytes).RoundedUpTo(ir::kArenaAlignment);
+      if (!limit.ok()) return TooLarge();
+      end = std::max(end.value(), limit.value());
+      placed.insert(std::upper_bound(placed.begin(), placed.end(), &buffer,
+                                     [](const Buffer* a, const Buffer* b) { return a->offset < b->offset; }),
+                    &buffer);
+    }
+    return end.value();
+  }
+
+  int64_t Scratch() const {
+    int64_t scratch = 0;
+    for (const auto& s : graph_.body.statements) {
+      const Statement* dot = s->op == Op::kDot ? s.get() : nullptr;
+      if (s->op == Op::kFused) {
+        for (const auto& inner : s->region->statements) dot = inner->op == Op::kDot ? inner.get() : dot;
+      }
+      if (dot == nullptr) continue;
+      const ir::ContractionSize size = ir::SizeOf(*dot);
+      scratch =
+          std::max(scratch, ir::ContractionScratchBound(dot->result()->type.element, std::max(size.m, size.n), size.k,
+                                                        ir::OrderOfContraction(*dot).slices, *graph_.target));
+    }
+    return Aligned(scratch);
+  }
+
+  ir::Graph& graph_;
+  std::vector<Moment> timeline_;
+  std::vector<Buffer> buffers_;
+};
+
+std::vector<absl::optional<ir::ArenaRange>> Ranges(const ir::Graph& graph) {
+  std::vector<absl::optional<ir::ArenaRange>> ranges;
+  for (const auto& s : graph.body.statements) {
+    for (const auto& result : s->results) ranges.push_back(result->arena);
+  }
+  return ranges;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> PlanMemory(ir::Graph& graph) {
+  CHECK(graph.target.has_value() && graph.threads > 0) << "only a scheduled graph can be planned";
+  const auto before = Ranges(graph);
+  const int64_t arena = graph.arena_bytes, scratch = graph.scratch_bytes;
+  RETURN_IF_ERROR(Planner(graph).Run());
+  return Ranges(graph) != before || graph.arena_bytes != arena || graph.scratch_bytes != scratch;
+}
+
+MemoryReport ReportMemory(const ir::Graph& graph) {
+  MemoryReport report;
+  report.arena_bytes = graph.arena_bytes;
+  report.scratch_bytes = graph.scratch_bytes;
+  absl::flat_hash_set<int64_t> states;
+  for (const auto& s : graph.body.statements) {
+    if (s->op != Op::kParam && s->op != Op::kState) continue;
+    states.insert(s->result()->arena->offset);
+    report.state_bytes = s->result()->arena->offset + Aligned(s->result()->arena->bytes);
+  }
+  report.temporary_bytes = report.arena_bytes - report.state_bytes;
+  const std::vector<Moment> timeline = Timeline(graph);
+  const std::vector<Life> lives = Liveness(graph, timeline);
+  for (size_t i = 0; i < timeline.size(); ++i) {
+    const Statement& s = *graph.body.statements[i];
+    if (!ir::IsExecuted(s)) continue;
+    std::vector<MemoryReport::Entry> live;
+    absl::flat_hash_set<int64_t> offsets;  // what is computed in place counts once
+    for (const Life& life : lives) {
+      if (states.contains(life.value->arena->offset)) continue;
+      const bool born = life.written.position == timeline[i].position || !HappensBefore(timeline[i], life.written);
+      const bool over = HappensBefore(life.written, timeline[i]) &&
+                        std::all_of(life.reads.begin(), life.reads.end(),
+                                    [&](const Moment& r) { return HappensBefore(r, timeline[i]); });
+      if (!born || over || !offsets.insert(life.value->arena->offset).second) continue;
+      live.push_back({life.value->name, life.value->arena->offset, life.value->arena->bytes});
+    }
+    int64_t bytes = 0;
+    for (const auto& entry : live) bytes += Aligned(entry.bytes);
+    if (bytes <= report.live_bytes) continue;
+    report.live_bytes = bytes;
+    report.peak = s.op == Op::kNext ? absl::StrCat("next ", s.operands[0]->name) : s.results.front()->name;
+    std::stable_sort(live.begin(), live.end(), [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
+    report.live = std::move(live);
+  }
+  return report;
+}
+
+std::string ToString(const MemoryReport& report) {
+  std::string text =
+      absl::StrCat("arena      ", report.arena_bytes, " bytes\n  state    ", report.state_bytes, "\n  values   ",
+                   report.temporary_bytes, "\nscratch    ", report.scratch_bytes, " bytes a thread\n");
+  if (report.live.empty()) return text;
+  absl::StrAppend(&text, "peak       ", report.live_bytes, " bytes of values at ", report.peak, ":\n");
+  for (const auto& entry : report.live) {
+    absl::StrAppend(&text, "  ", entry.name, "  ", entry.bytes, " at ", entry.offset, "\n");
+  }
+  return text;
+}
+
+}  // namespace gradus::passes

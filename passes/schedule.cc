@@ -1,0 +1,304 @@
+#include "passes/schedule.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "ir/builder.h"
+#include "ir/check.h"
+#include "ir/region.h"
+#include "ir/storage.h"
+#include "ir/threads.h"
+#include "passes/fuse_build.h"
+#include "passes/updates.h"
+
+namespace gradus::passes {
+namespace {
+
+using ir::Op;
+using ir::Statement;
+using ir::Value;
+
+bool IsScalarLiteral(const Statement& s) { return s.op == Op::kConstant && s.result()->type.rank() == 0; }
+
+// `fused(v) { yield v }` before `position`: a copy of v.
+Value* InsertCopy(ir::Builder& builder, Value* source, const Statement* position) {
+  auto copy = std::make_unique<Statement>();
+  copy->op = Op::kFused;
+  if (position != nullptr) copy->section = position->section;
+  if (position != nullptr) copy->note = position->note;
+  copy->operands = {source};
+  copy->region = std::make_unique<ir::Region>();
+  copy->region->parameters.push_back(std::make_unique<Value>(Value{.type = source->type, .name = source->name}));
+  copy->region->yields.push_back(copy->region->parameters.front().get());
+  copy->results.push_back(std::make_unique<Value>(Value{.type = source->type}));
+  builder.InsertBefore(position);
+  return builder.Append(std::move(copy))->result();
+}
+
+// A `next` or an output that reads the old value of a state that changes in this step reads a copy of it.
+void CopyChangingStates(ir::Graph& graph) {
+  absl::flat_hash_set<const Value*> changing;
+  std::vector<Statement*> nexts;
+  for (const auto& s : graph.body.statements) {
+    if (s->op != Op::kNext) continue;
+    changing.insert(s->operands[0]);
+    nexts.push_back(s.get());
+  }
+  ir::Builder builder(graph);
+  for (Statement* next : nexts) {
+    const Value* stored = ir::StorageOf(next->operands[1]);
+    if (stored == next->operands[0] || !changing.contains(stored)) continue;
+    next->operands[1] = InsertCopy(builder, next->operands[1], next);
+  }
+  for (ir::Output& output : graph.outputs) {
+    if (changing.contains(ir::StorageOf(output.value))) output.value = InsertCopy(builder, output.value, nullptr);
+  }
+}
+
+// What stands where: statements, barriers as null.
+std::vector<const Statement*> Order(const ir::Graph& graph) {
+  std::vector<const Statement*> order;
+  for (const auto& s : graph.body.statements) order.push_back(s->op == Op::kBarrier ? nullptr : s.get());
+  return order;
+}
+
+// Statements with the literals that are nested in them.
+struct Item {
+  std::vector<std::unique_ptr<Statement>> statements;  // the last one is what happens
+  bool executed = false;                               // a kernel or a copying `next`
+  bool alone = false;                                  // on thread 0
+  std::vector<size_t> users;                           // items that come later
+  int waiting = 0;                                     // items that come earlier
+  std::vector<const Value*> reads;                     // storages
+  std::vector<const Value*> writes;                    // results, and the state that they are written over
+};
+
+class Scheduler {
+ public:
+  Scheduler(ir::Graph& graph, int64_t threads) : graph_(graph), threads_(threads) {
+    updates_ = InPlaceUpdates(graph);
+    MakeItems();
+    FindReadersOfStates();
+    for (const Item& item : items_) {
+      for (const Value* value : item.reads) ++readers_left_[value];
+    }
+    for (const ir::Output& output : graph.outputs) ++readers_left_[ir::StorageOf(output.value)];
+  }
+
+  void Run() {
+    std::set<size_t> ready;  // text order
+    for (size_t i = 0; i < items_.size(); ++i) {
+      if (items_[i].waiting == 0) ready.insert(i);
+    }
+    std::vector<std::unique_ptr<Statement>> out;
+    while (!ready.empty()) {
+      const size_t i = Choose(ready);
+      if (NeedsBarrier(items_[i])) {
+        auto barrier = std::make_unique<Statement>();
+        barrier->op = Op::kBarrier;
+        barrier->section = items_[i].statements.back()->section;
+        out.push_back(std::move(barrier));
+        written_.clear();
+        read_.clear();
+        continue;
+      }
+      ready.erase(i);
+      Take(i);
+      for (size_t user : items_[i].users) {
+        if (--items_[user].waiting == 0) ready.insert(user);
+      }
+      for (auto& s : items_[i].statements) out.push_back(std::move(s));
+      ++taken_;
+    }
+    CHECK(taken_ == items_.size()) << "statements wait for each other";
+    graph_.body.statements = std::move(out);
+  }
+
+ private:
+  void MakeItems() {
+    absl::flat_hash_map<const Value*, size_t> item_of;
+    std::vector<std::unique_ptr<Statement>> literals;
+    for (auto& s : graph_.body.statements) {
+      if (s->op == Op::kBarrier) continue;
+      if (IsScalarLiteral(*s)) {
+        literals.push_back(std::move(s));
+        continue;
+      }
+      Item item;
+      const size_t index = items_.size();
+      const auto after = [&](size_t earlier) {
+        items_[earlier].users.push_back(index);
+        ++item.waiting;
+      };
+      for (const Value* operand : s->operands) {
+        if (IsScalarLiteral(*operand->definition)) continue;
+        after(item_of.at(operand));
+        if (!ir::IsView(*s)) item.reads.push_back(ir::StorageOf(operand));
+      }
+      item.executed = !ir::IsDeclaration(s->op) && s->op != Op::kConstant && !ir::IsView(*s) && s->op != Op::kNext;
+      if (s->op == Op::kNext) {
+        item.reads = {ir::StorageOf(s->operands[1])};
+        item.executed = !IsInPlace(*s) && item.reads[0] != s->operands[0];
+        if (item.executed) item.writes.push_back(s->operands[0]);
+      }
+      item.alone = item.executed && ir::RunsOnThreadZero(*s);
+      for (const auto& result : s->results) {
+        item_of.emplace(result.get(), index);
+        if (!item.executed) continue;
+        item.writes.push_back(result.get());
+        if (const auto found = updates_.find(result.get()); found != updates_.end()) {
+          item.writes.push_back(found->second);
+        }
+      }
+      std::sort(item.reads.begin(), item.reads.end());
+      item.reads.erase(std::unique(item.reads.begin(), item.reads.end()), item.reads.end());
+      item.statements = std::move(literals);
+      literals.clear();
+      item.statements.push_back(std::move(s));
+      items_.push_back(std::move(item));
+    }
+    CHECK(literals.empty()) << "a literal that nothing reads";
+  }
+
+  bool IsInPlace(const Statement& next) const {
+    const auto found = updates_.find(next.operands[1]);
+    return found != updates_.end() && found->second == next.operands[0];
+  }
+
+  // Whoever reads the old value of a state comes before the statement that writes the new one there. Where that would
+  // be a circle, because a reader waits for the new value, the update is no update in place but a copy at the end.
+  void FindReadersOfStates() {
+    for (size_t writer = 0; writer < items_.size(); ++writer) {
+      // The writes of the item grow no further than what MakeItems put there.
+      for (const Value* state : std::vector<const Value*>(items_[writer].writes)) {
+        if (state->definition == nullptr || !ir::IsDeclaration(state->definition->op)) continue;
+        std::vector<size_t> readers;
+        for (size_t i = 0; i < items_.size(); ++i) {
+          const auto& reads = items_[i].reads;
+          if (i != writer && items_[i].executed && std::find(reads.begin(), reads.end(), state) != reads.end()) {
+            readers.push_back(i);
+          }
+        }
+        const absl::flat_hash_set<size_t> later = Later(writer);
+        const bool circle = std::any_of(readers.begin(), readers.end(), [&](size_t r) { return later.contains(r); });
+        if (circle) {
+          CHECK(items_[writer].statements.back()->op != Op::kNext) << "a copy of a state that waits for itself";
+          GiveUp(writer, state);
+          continue;
+        }
+        for (size_t reader : readers) {
+          items_[reader].users.push_back(writer);
+          ++items_[writer].waiting;
+        }
+      }
+    }
+  }
+
+  // The items that wait for this one.
+  absl::flat_hash_set<size_t> Later(size_t from) const {
+    absl::flat_hash_set<size_t> seen;
+    std::vector<size_t> stack = {from};
+    while (!stack.empty()) {
+      const size_t i = stack.back();
+      stack.pop_back();
+      for (size_t user : items_[i].users) {
+        if (seen.insert(user).second) stack.push_back(user);
+      }
+    }
+    return seen;
+  }
+
+  void GiveUp(size_t writer, const Value* state) {
+    auto& writes = items_[writer].writes;
+    writes.erase(std::find(writes.begin(), writes.end(), state));
+    for (auto it = updates_.begin(); it != updates_.end(); ++it) {
+      if (it->second == state) {
+        updates_.erase(it);
+        break;
+      }
+    }
+    for (Item& item : items_) {
+      Statement& s = *item.statements.back();
+      if (s.op != Op::kNext || s.operands[0] != state) continue;
+      item.executed = true;
+      item.alone = ir::RunsOnThreadZero(s);
+      item.writes.push_back(state);
+    }
+  }
+
+  bool NeedsBarrier(const Item& item) const {
+    if (threads_ <= 1 || !item.executed) return false;
+    const auto clashes = [&](const absl::flat_hash_map<const Value*, bool>& done, const Value* value) {
+      const auto found = done.find(value);
+      return found != done.end() && !(found->second && item.alone);
+    };
+    for (const Value* value : item.reads) {
+      if (clashes(written_, value)) return true;
+    }
+    for (const Value* value : item.writes) {
+      if (clashes(written_, value) || clashes(read_, value)) return true;
+    }
+    return false;
+  }
+
+  // Bytes of temporaries that come to life, less those that die.
+  int64_t Growth(const Item& item) const {
+    if (!item.executed) return 0;
+    int64_t bytes = 0;
+    for (const auto& result : item.statements.back()->results) {
+      if (!updates_.contains(result.get())) bytes += result->type.bytes().value();
+    }
+    for (const Value* value : item.reads) {
+      const bool temporary = !ir::IsDeclaration(value->definition->op) && !updates_.contains(value);
+      if (temporary && readers_left_.at(value) == 1) bytes -= value->type.bytes().value();
+    }
+    return bytes;
+  }
+
+  size_t Choose(const std::set<size_t>& ready) const {
+    for (size_t i : ready) {
+      if (!NeedsBarrier(items_[i]) && Growth(items_[i]) <= 0) return i;
+    }
+    return *ready.begin();
+  }
+
+  void Take(size_t i) {
+    const Item& item = items_[i];
+    for (const Value* value : item.reads) --readers_left_[value];
+    if (!item.executed) return;
+    // Once a thread other than 0 takes part, it stays so until the barrier.
+    const auto mark = [&](absl::flat_hash_map<const Value*, bool>& done, const Value* value) {
+      const auto [entry, fresh] = done.emplace(value, item.alone);
+      if (!fresh) entry->second = entry->second && item.alone;
+    };
+    for (const Value* value : item.reads) mark(read_, value);
+    for (const Value* value : item.writes) mark(written_, value);
+  }
+
+  ir::Graph& graph_;
+  int64_t threads_;
+  absl::flat_hash_map<const Value*, const Value*> updates_;
+  std::vector<Item> items_;
+  absl::flat_hash_map<const Value*, int> readers_left_;
+  // Storages since the last barrier; true: by statements of thread 0 alone.
+  absl::flat_hash_map<const Value*, bool> written_, read_;
+  size_t taken_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<bool> Schedule(ir::Graph& graph, const Options& options) {
+  const std::vector<const Statement*> before = Order(graph);
+  CopyChangingStates(graph);
+  const bool named = NameValues(graph, [](const Value& value) { return !IsScalarLiteral(*value.definition); });
+  Scheduler(graph, options.threads).Run();
+  const bool changed =
+      named || Order(graph) != before || graph.target != options.target || graph.threads != options.threads;
+  graph.target = options.target;
+  graph.threads = options.threads;
+  return changed;
+}
+
+}  // namespace gradus::passes
