@@ -70,10 +70,14 @@ bool MayNest(const Value& value, absl::Span<const Use> uses, const Note& yield_n
 
 std::string NameAfterOrigin(const Value& value, const Uses& uses) {
   const Statement& definition = *value.definition;
-  if (!definition.note.of.empty()) return absl::StrCat("d.", definition.note.of);
+  for (const Use& use : uses.of(&value)) {
+    if (use.user != nullptr && use.user->op == Op::kNext) return absl::StrCat(use.user->operands[0]->name, ".next");
+  }
+  // What an optimizer computes is noted `of` it, and is no adjoint.
+  const bool adjoint = !definition.note.of.empty() && definition.section != "update";
+  if (adjoint) return absl::StrCat("d.", definition.note.of);
   for (const Use& use : uses.of(&value)) {
     if (use.user == nullptr) continue;
-    if (use.user->op == Op::kNext) return absl::StrCat(use.user->operands[0]->name, ".next");
     for (const auto& result : use.user->results) {
       const std::string name = result->name.empty() ? NameAfterOrigin(*result, uses) : result->name;
       return name.substr(0, name.find('\''));
