@@ -61,6 +61,8 @@ class GraphReader {
 
   // --- expressions (read_expression.cc)
   std::optional<Operand> ReadExpression(const ast::Expression& e);
+  // The same where nothing gives a number its type: `true` and `false` have theirs.
+  std::optional<Operand> ReadTyped(const ast::Expression& e);
   std::optional<Operand> ReadName(const ast::Expression& e, const ast::Name& name);
   std::optional<Operand> ReadBinary(const ast::Expression& e, const ast::Binary& binary);
   std::optional<Operand> ReadCall(const ast::Expression& e, const ast::Call& call);

@@ -42,6 +42,10 @@ std::string FloatText(double value) {
 
 template <typename T>
 absl::StatusOr<ir::Tensor> RoundToInteger(const Number& number, ir::DType type) {
+  if (number.kind == Number::Kind::kFloat && !number.text.empty() &&
+      number.text.find_first_not_of("-0123456789") == std::string::npos) {
+    return absl::InvalidArgumentError(absl::StrCat(number.text, " is out of range for ", ir::Name(type)));
+  }
   if (number.kind == Number::Kind::kFloat) {
     return absl::InvalidArgumentError(
         absl::StrCat(ToString(number), " is not a whole number, as ", ir::Name(type), " needs"));
@@ -79,7 +83,13 @@ absl::StatusOr<Number> ReadNumber(const ast::Number& literal) {
   // A hexadecimal number is 64 bits, whatever they mean.
   const uint64_t limit =
       base == 16 ? std::numeric_limits<uint64_t>::max() : static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-  if (error != std::errc() || end != text.data() + text.size() || value > limit) {
+  if (base == 10 && (error == std::errc::result_out_of_range || value > limit)) {
+    // A floating-point type may hold it.
+    Number number = Number::Float(ReadFloat<double>(text));
+    number.text = literal.text;
+    return number;
+  }
+  if (error != std::errc() || end != text.data() + text.size()) {
     return absl::InvalidArgumentError(absl::StrCat(literal.text, " is out of range for i64"));
   }
   return Number::Integer(static_cast<int64_t>(value));

@@ -38,7 +38,7 @@ std::optional<Operand> GraphReader::ReadExpression(const ast::Expression& e) {
       diagnostics_.Error(node->member.range, absl::StrCat("a value of a graph has no `.", node->member.text, "`"));
       return std::nullopt;
     }
-    std::optional<Operand> x = ReadExpression(*node->object);
+    std::optional<Operand> x = ReadTyped(*node->object);
     if (!x) return std::nullopt;
     return Result(e, expressions_.Transpose(e.range, *x));
   }
@@ -62,6 +62,14 @@ std::optional<Operand> GraphReader::ReadExpression(const ast::Expression& e) {
   if (e.As<ast::While>()) return Refuse(e.range, "`while`"), std::nullopt;
   diagnostics_.Error(e.range, "this has no meaning in a graph");
   return std::nullopt;
+}
+
+std::optional<Operand> GraphReader::ReadTyped(const ast::Expression& e) {
+  std::optional<Operand> operand = ReadExpression(e);
+  if (operand && operand->number() && operand->number()->kind == Number::Kind::kBool) {
+    operand->value = expressions_.Literal(*operand, ir::DType::kBool);
+  }
+  return operand;
 }
 
 std::optional<Operand> GraphReader::ReadName(const ast::Expression& e, const ast::Name& name) {
@@ -156,7 +164,7 @@ std::optional<Operand> GraphReader::ReadCall(const ast::Expression& e, const ast
 }
 
 std::optional<Operand> GraphReader::ReadIndex(const ast::Expression& e, const ast::Index& index) {
-  std::optional<Operand> object = ReadExpression(*index.object);
+  std::optional<Operand> object = ReadTyped(*index.object);
   if (!object) return std::nullopt;
   std::vector<IndexEntry> entries;
   for (const ast::IndexItem& item : index.items) {

@@ -269,7 +269,7 @@ bool GraphReader::ReadAssignment(const ast::Statement& s, const ast::Assignment&
 
 bool GraphReader::ReadNext(const ast::Statement& s, const ast::Next& next) {
   ir::Value* state = Find(next.name.text, next.name.range);
-  const std::optional<Operand> value = ReadExpression(*next.value);
+  const std::optional<Operand> value = ReadTyped(*next.value);
   if (!state || !value) return false;
   if (!value->tensor()) {
     diagnostics_.Error(next.value->range, "the next value of a state is a value; a number needs a type, as in f32(0)");

@@ -81,7 +81,7 @@ bool GraphReader::ReadRegionBody(const ast::Block& block, bool one_line, ir::Reg
       scope.builder.SetNote(holder);
       yielded = true;
       for (const ast::ExpressionPtr& value : yield->values) {
-        const std::optional<Operand> operand = ReadExpression(*value);
+        const std::optional<Operand> operand = ReadTyped(*value);
         if (!operand) continue;
         if (operand->tensor()) {
           region.yields.push_back(operand->tensor());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <variant>
 
 #include "absl/container/flat_hash_map.h"
@@ -33,6 +34,17 @@ void AppendAttribute(std::string& key, const ir::AttributeValue& attribute) {
   } else {
     absl::StrAppend(&key, std::get<uint64_t>(attribute));
   }
+}
+
+// The bytes of a literal; all NaNs are one value, as in its text.
+void AppendElements(std::string& key, const ir::Tensor& literal) {
+  ir::Dispatch(literal.type().element, [&](auto tag) {
+    using T = decltype(tag);
+    for (T element : literal.data<T>()) {
+      if (element != element) element = std::numeric_limits<T>::quiet_NaN();
+      key.append(reinterpret_cast<const char*>(&element), sizeof(element));
+    }
+  });
 }
 
 class Joiner {
@@ -70,7 +82,7 @@ class Joiner {
     for (const ir::AttributeValue& attribute : s.attributes) AppendAttribute(key, attribute);
     if (s.literal.has_value()) {
       absl::StrAppend(&key, ToString(s.literal->type()), ":");
-      key.append(reinterpret_cast<const char*>(s.literal->bytes()), static_cast<size_t>(s.literal->byte_size()));
+      AppendElements(key, *s.literal);
     }
     return key;
   }

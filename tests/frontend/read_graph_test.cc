@@ -67,6 +67,8 @@ section update
   next m  = s * 0.5                                                     | of adam optim:18:13
   next w  = w - 0.1 * gw
 section none
+  tt      : bool[1] = true[none]
+  zz      : f32[8] = f * -0.0 + 9.223372e+18
   last    : f32[8] = f * -0.25
   output s, total = last
 }
