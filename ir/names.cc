@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "ir/builder.h"
 #include "ir/check.h"
@@ -79,7 +80,8 @@ std::string NameAfterOrigin(const Value& value, const Uses& uses) {
   for (const Use& use : uses.of(&value)) {
     if (use.user == nullptr) continue;
     for (const auto& result : use.user->results) {
-      const std::string name = result->name.empty() ? NameAfterOrigin(*result, uses) : result->name;
+      std::string name = result->name.empty() ? NameAfterOrigin(*result, uses) : result->name;
+      if (absl::EndsWith(name, ".next")) name = absl::StrCat(name.substr(0, name.size() - 5), ".update");
       return name.substr(0, name.find('\''));
     }
   }

@@ -83,8 +83,8 @@ class Aligner {
     const bool reduces = form_.kind == RegionKind::kRow || form_.kind == RegionKind::kReduction;
     if (reduces && yield.type.shape == form_.reduced) return Alignment::kReduced;
     if (form_.kind == RegionKind::kRow && yield.type.shape == with_columns_) return Alignment::kSpace;
-    return absl::InvalidArgumentError(absl::StrCat("a ", Name(form_.kind), " region over [", ToString(form_.space),
-                                                   "] cannot yield ", ToString(yield.type)));
+    return absl::InvalidArgumentError(absl::StrCat("a ", Name(form_.kind), " region over ", ToString(form_.space),
+                                                   " cannot yield ", ToString(yield.type)));
   }
 
   absl::Status Demand(const Value* value, Alignment alignment) {

@@ -6,6 +6,7 @@
 #include "ir/builder.h"
 #include "ir/infer.h"
 #include "ir/printer.h"
+#include "ir/region.h"
 
 namespace gradus::ir {
 namespace {
@@ -95,6 +96,10 @@ class RegionVerifier {
         }
       }
       RETURN_IF_ERROR(RegionVerifier(*s.region, &s).Run({}));
+      if (s.op == Op::kFused) {
+        const absl::StatusOr<RegionForm> form = ClassifyRegion(*s.region);
+        if (!form.ok()) return Wrong(s, form.status().message());
+      }
     }
     return absl::OkStatus();
   }

@@ -73,8 +73,9 @@ class Fuser {
 
   bool Run() {
     // A join can make another one possible: a value with two readers is inlined when both have joined.
-    while (Sweep()) {
-    }
+    FindWaiting();
+    bool first = true;
+    while (Sweep(first) || first) first = false;
     while (JoinSmallNeighbours()) {
     }
     Report();
@@ -82,7 +83,7 @@ class Fuser {
   }
 
  private:
-  bool Sweep() {
+  bool Sweep(bool first) {
     bool joined = false;
     refusals_.clear();
     for (int node = 0; node < groups_.size(); ++node) {
@@ -91,6 +92,7 @@ class Fuser {
       for (auto input = inputs.rbegin(); input != inputs.rend(); ++input) {
         const int from = groups_.group(*input), into = groups_.group(node);
         if (!groups_.may_fuse(*input) || from == into) continue;
+        if (first && root_[node] >= 0 && root_[*input] < 0) continue;
         Decision decision = CanJoin(from, into);
         std::string reader = groups_.DisplayName(*groups_.statement(node).result());
         std::string read = groups_.DisplayName(*groups_.statement(*input).result());
@@ -104,6 +106,37 @@ class Fuser {
       }
     }
     return joined;
+  }
+
+  // Cheap values of a value that is stored anyway, with one reader: the sign of a relu, h * (1 - h) in the backward
+  // pass. Computed by their reader they need not be stored, so they wait for it. root_[node]: the value that is stored;
+  // -1: the node does not wait.
+  void FindWaiting() {
+    root_.assign(groups_.size(), -1);
+    for (int node = 0; node < groups_.size(); ++node) {
+      const Statement& s = groups_.statement(node);
+      if (!groups_.may_fuse(node) || !ir::IsElementwise(s.op) || !IsCheap(s.op) || groups_.inputs(node).empty())
+        continue;
+      const auto uses = uses_.of(s.result());
+      if (uses.size() != 1 || uses[0].user == nullptr || !ir::IsElementwise(uses[0].user->op)) continue;
+      const auto root = [&](int input) { return root_[input] >= 0 ? root_[input] : input; };
+      const int stored = root(groups_.inputs(node).front());
+      bool waits = IsStored(stored);
+      for (int input : groups_.inputs(node)) waits = waits && root(input) == stored;
+      for (const Value* operand : s.operands) {
+        waits = waits && (operand->definition->op == Op::kConstant || operand->type.shape == s.result()->type.shape);
+        waits = waits && !ir::IsDeclaration(operand->definition->op);
+      }
+      if (waits) root_[node] = stored;
+    }
+  }
+
+  // Read by something that does not fuse with it.
+  bool IsStored(int node) const {
+    for (const ir::Use& use : uses_.of(groups_.statement(node).results[0].get())) {
+      if (use.user == nullptr || use.user->op == Op::kDot || use.user->op == Op::kNext) return true;
+    }
+    return false;
   }
 
   Decision CanJoin(int producer, int consumer) {
@@ -159,30 +192,40 @@ class Fuser {
     return read.size();
   }
 
+  // How many states as large as the product are read by what it feeds elementwise.
+  int UpdateStreams(const Statement& dot) const {
+    const ir::Shape& shape = dot.result()->type.shape;
+    const auto is_elementwise = [&](const Statement* s) {
+      return s != nullptr && ir::IsElementwise(s->op) && s->result()->type.shape == shape;
+    };
+    absl::flat_hash_set<const Value*> streams;
+    absl::flat_hash_set<const Value*> seen = {dot.result()};
+    std::vector<const Value*> stack = {dot.result()};
+    while (!stack.empty()) {
+      const Value* value = stack.back();
+      stack.pop_back();
+      const Statement* definition = value->definition;
+      if (definition->op == Op::kParam || definition->op == Op::kState) {
+        if (value->type.shape == shape) streams.insert(value);
+        continue;  // others that read it are no part of this update
+      }
+      if (value != dot.result() && !is_elementwise(definition)) continue;
+      for (const ir::Use& use : uses_.of(value)) {
+        if (is_elementwise(use.user) && seen.insert(use.user->result()).second) stack.push_back(use.user->result());
+      }
+      if (value == dot.result()) continue;
+      for (const Value* operand : definition->operands) {
+        if (seen.insert(operand).second) stack.push_back(operand);
+      }
+    }
+    return static_cast<int>(streams.size());
+  }
+
   // What a product feeds elementwise, up to the states that it updates.
   Decision PaysInEpilogue(const Statement& dot) {
     const auto [entry, fresh] = update_streams_.emplace(&dot, 0);
     if (fresh) {
-      absl::flat_hash_set<const Value*> streams;
-      std::vector<const Value*> cone = {dot.result()};
-      absl::flat_hash_set<const Value*> seen = {dot.result()};
-      while (!cone.empty()) {
-        const Value* value = cone.back();
-        cone.pop_back();
-        for (const ir::Use& use : uses_.of(value)) {
-          if (use.user == nullptr || !ir::IsElementwise(use.user->op) ||
-              use.user->result()->type.shape != dot.result()->type.shape) {
-            continue;
-          }
-          for (const Value* operand : use.user->operands) {
-            const bool state = operand->definition != nullptr &&
-                               (operand->definition->op == Op::kParam || operand->definition->op == Op::kState);
-            if (state && operand->type.shape == dot.result()->type.shape) streams.insert(operand);
-          }
-          if (seen.insert(use.user->result()).second) cone.push_back(use.user->result());
-        }
-      }
-      entry->second = static_cast<int>(streams.size());
+      entry->second = UpdateStreams(dot);
     }
     if (entry->second > kMaxUpdateStreams && dot.result()->type.elements().value() > kSmallUpdate) {
       return Forbid("the update reads ", entry->second,
@@ -230,6 +273,7 @@ class Fuser {
   Groups groups_;
   ir::Uses uses_;
   absl::flat_hash_map<const Statement*, int> update_streams_;
+  std::vector<int> root_;
   std::vector<std::pair<int, FusionDecision>> joins_, refusals_;
 };
 

@@ -20,6 +20,9 @@ using ir::Op;
 using ir::Statement;
 using ir::Value;
 
+// Bytes that are nothing beside a tensor: scalars that an update needs do not keep it waiting.
+constexpr int64_t kLittle = 64;
+
 bool IsScalarLiteral(const Statement& s) { return s.op == Op::kConstant && s.result()->type.rank() == 0; }
 
 // `fused(v) { yield v }` before `position`: a copy of v.
@@ -259,7 +262,7 @@ class Scheduler {
 
   size_t Choose(const std::set<size_t>& ready) const {
     for (size_t i : ready) {
-      if (!NeedsBarrier(items_[i]) && Growth(items_[i]) <= 0) return i;
+      if (!NeedsBarrier(items_[i]) && Growth(items_[i]) <= kLittle) return i;
     }
     return *ready.begin();
   }
