@@ -259,10 +259,10 @@ bool GraphReader::ReadAssignment(const ast::Statement& s, const ast::Assignment&
     diagnostics_.Error(e.range, "a statement of a graph computes a value");
     return false;
   }
-  if (!value->tensor()->name.empty() || !value->tensor()->definition) {
-    diagnostics_.Error(e.range, absl::StrCat("`", target.name.text, " = ", e.range.text(), "` computes nothing"))
-        .Help("a second name of a value stands in the note of the value: | alias NAME");
-    return false;
+  if (!value->tensor()->name.empty() || !value->tensor()->definition) {  // a copy
+    ir::Value* copied = value->tensor();
+    ir::Value* copy = scope_->builder.Emit(ir::Op::kBroadcast, {copied}, {copied->type.shape});
+    return Finish(s, assignment, *copy->definition);
   }
   return Finish(s, assignment, *value->tensor()->definition);
 }

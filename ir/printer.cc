@@ -263,13 +263,20 @@ std::string PrintNote(const Statement& s) {
 
 bool IsNested(const Statement& s) { return s.results.size() == 1 && s.result()->name.empty() && !IsDeclaration(s.op); }
 
+// What a named statement computes. `y = x` is a copy: a broadcast of a named value to its own shape.
+std::string PrintComputed(const Statement& s) {
+  const bool copies =
+      s.op == Op::kBroadcast && !s.operands[0]->name.empty() && s.operands[0]->type.shape == s.result()->type.shape;
+  return copies ? s.operands[0]->name : PrintExpression(s).text;
+}
+
 // `name = expression` inside a region, where types follow from the operands; only a literal carries its own.
 std::string PrintInner(const Statement& s) {
   std::vector<std::string> names;
   for (const auto& result : s.results) {
     names.push_back(s.op == Op::kConstant ? absl::StrCat(result->name, " : ", ToString(result->type)) : result->name);
   }
-  return absl::StrCat(absl::StrJoin(names, ", "), " = ", PrintExpression(s).text);
+  return absl::StrCat(absl::StrJoin(names, ", "), " = ", PrintComputed(s));
 }
 
 constexpr size_t kLineWidth = 110;
@@ -326,7 +333,7 @@ std::string PrintStatement(const Statement& s, size_t name_width) {
     names.push_back(
         absl::StrCat(s.results.size() == 1 ? padded(result->name) : result->name, " : ", ToString(result->type)));
   }
-  return absl::StrCat(absl::StrJoin(names, ", "), " = ", PrintExpression(s).text);
+  return absl::StrCat(absl::StrJoin(names, ", "), " = ", PrintComputed(s));
 }
 
 std::string PrintHeader(const Graph& g) {

@@ -8,6 +8,7 @@
 
 namespace gradus::ir {
 
+// A statement whose right side is a name, `y = x`, is a copy: a broadcast of x to its own shape.
 std::string Print(const Graph& graph);
 // One statement without its note, for messages.
 std::string Print(const Statement& statement);

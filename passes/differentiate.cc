@@ -172,9 +172,34 @@ class Differentiator {
     Adjoint& adjoint = adjoints_[value];
     // A result has its whole shape; a literal gets it last, so that what else it flows into stays a literal.
     const bool is_result = std::find(grad_.operands.begin() + 1, grad_.operands.end(), value) != grad_.operands.end();
-    if (is_result && !total.IsZero() && !total.IsLiteral()) total = Full(total, value->type.shape);
+    if (!total.IsZero() && !total.IsLiteral()) {
+      if (is_result) total = Full(total, value->type.shape);
+      const bool is_forward = !IsFresh(total.value());
+      if (is_result ? Nameless(total) == nullptr : is_forward && ReadsParameter(*value)) total = Copy(total);
+    }
     adjoint.total = total;
     TakeName(total, adjoint);
+  }
+
+  // A line of its own for an adjoint that is a value already: `d.b2 = d.z3`. Simplification joins the two.
+  static Expr Copy(const Expr& value) {
+    return Expr::Apply(Op::kBroadcast, {value}, {ir::Shape(value.shape().begin(), value.shape().end())});
+  }
+
+  // Whether a named value is computed from parameters in the statement that prints it: its adjoint is then the error
+  // term of a layer, which the reader looks for.
+  bool ReadsParameter(const Value& value) const {
+    if (value.name.empty() || value.definition == nullptr) return false;
+    std::vector<const Statement*> statements = {value.definition};
+    while (!statements.empty()) {
+      const Statement& s = *statements.back();
+      statements.pop_back();
+      for (const Value* operand : s.operands) {
+        if (operand->definition != nullptr && operand->definition->op == Op::kParam) return true;
+        if (Nests(operand)) statements.push_back(operand->definition);
+      }
+    }
+    return false;
   }
 
   void TakeName(const Expr& expr, Adjoint& adjoint) {
@@ -253,10 +278,9 @@ class Differentiator {
         total = scalar ? Expr::Apply(Op::kBroadcast, {total}, {ir::Shape()}) : Full(total, result->type.shape);
         value = total.value();
       }
+      if (!value->name.empty() && value->name != result->name) value = Copy(Expr::Of(builder_, value)).value();
       if (value->name.empty()) {
         value->name = result->name.empty() ? Unique(absl::StrCat(prefix_, ".", operand->name)) : result->name;
-      } else if (value->name != result->name && !result->name.empty()) {
-        value->definition->note.aliases.push_back(result->name);
       }
       results[result] = value;
     }

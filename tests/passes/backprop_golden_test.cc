@@ -38,6 +38,9 @@ TEST_P(BackpropGoldenTest, PrintsAsInTheGoldenFile) {
   ir::NameUnnamed(*graph);
   ASSERT_THAT(ir::Verify(*graph), IsOk());
   testing_support::ExpectGolden(after + ".gr", ir::Print(*graph));
+  const absl::StatusOr<ir::Graph> read_back = frontend::ReadGraph(path, ir::Print(*graph));
+  ASSERT_THAT(read_back, IsOk());
+  EXPECT_EQ(ir::Print(*graph), ir::Print(*read_back));
   ASSERT_THAT(Backprop(*reread), IsOk());
   ir::NameUnnamed(*reread);
   EXPECT_EQ(ir::Print(*graph), ir::Print(*reread)) << "the text of the graph says all that backprop reads";
