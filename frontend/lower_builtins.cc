@@ -292,18 +292,24 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
     const int64_t rank = values[0]->type.rank() + (stack ? 1 : 0);
     const auto axis = arguments[1].none() ? absl::optional<int64_t>(0) : Axis(arguments[1], rank, where);
     if (!axis) return Poison();
-    for (ir::Value*& value : values) {
-      if (value->type.rank() != values[0]->type.rank() || value->type.element != values[0]->type.element) {
-        WithOperands(Error(where, absl::StrCat("cannot ", name, " ", ir::ToString(values[0]->type), " and ",
-                                               ir::ToString(value->type))),
-                     {values[0], value});
-        return Poison();
-      }
-      if (!stack) continue;
-      ir::Shape shape = value->type.shape;
+    const ir::Type first = values[0]->type;
+    for (ir::Value* value : values) {
+      ir::Type same = value->type;
+      if (!stack && same.rank() == first.rank()) same.shape[*axis] = first.shape[*axis];
+      if (same == first) continue;
+      WithOperands(
+          Error(where, absl::StrCat("cannot ", name, " ", ir::ToString(first), " and ", ir::ToString(value->type),
+                                    stack ? ": the types differ" : absl::StrCat(": they differ beside axis ", *axis))),
+          {values[0], value});
+      return Poison();
+    }
+    if (stack) {
+      ir::Shape shape = first.shape;
       shape.insert(shape.begin() + *axis, 1);
-      value = Emit(Op::kReshape, {value}, {std::move(shape)});
-      if (value == nullptr) return Poison();
+      for (ir::Value*& value : values) {
+        value = Emit(Op::kReshape, {value}, {shape});
+        if (value == nullptr) return Poison();
+      }
     }
     if (values.size() == 1) return TensorItem{values[0]};
     return EmitItem(Op::kConcat, std::move(values), {*axis});
@@ -425,6 +431,7 @@ std::vector<ir::Value*> Lowering::EmitGrad(ir::Value* y, const std::vector<ir::V
   const std::string prefix = number == 1 ? "d." : absl::StrCat("d", number, ".");
   auto statement = std::make_unique<ir::Statement>();
   statement->op = Op::kGrad;
+  if (y->name.empty()) hints_.emplace(y, absl::StrCat(statement_name_, ".y"));
   statement->operands.push_back(Import(y));
   statement->attributes = {int64_t{number}};
   statement->note = NoteAt(where);

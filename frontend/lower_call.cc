@@ -272,6 +272,8 @@ Item Lowering::CustomVjp(const ast::Function& function, Scope& scope, const std:
   builder_ = outer;
   if (!ok) return Poison();
   custom->note = NoteAt(range);
+  // A rule belongs to the call that it is for.
+  for (const auto& statement : custom->region->statements) statement->note = custom->note;
   custom->section = builder_.section();
   ir::Value* with_rule = custom->results[0].get();
   builder_.Append(std::move(custom));
@@ -307,7 +309,7 @@ void Lowering::Build(Instance& instance) {
   Restore name(statement_name_, instance.path);
   // A layer that came as an argument and has no name yet is called after its parameter.
   for (const ast::Parameter& parameter : instance.layer.layer->parameters) {
-    NameItem(FullName(parameter.name.text), instance.scope.names[parameter.name.text].item, instance.where, created_);
+    NameInstances(FullName(parameter.name.text), instance.scope.names[parameter.name.text].item, instance.where);
   }
   Execute(instance.layer.layer->members);
   frames_.pop_back();

@@ -143,10 +143,12 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
     for (const Item& operand : operands) weak |= operand.As<TensorItem>() != nullptr && operand.As<TensorItem>()->weak;
     if (weak) element = ir::DType::kF64;
   }
-  for (size_t i = select ? 1 : 0; i < operands.size() && !element; ++i) {
+  if (!element) {
     // Literals alone: a float among them decides.
-    const auto natural = NaturalType(operands[i]);
-    if (natural && (!element || ir::IsFloat(*natural))) element = natural;
+    for (size_t i = select ? 1 : 0; i < operands.size(); ++i) {
+      const auto natural = NaturalType(operands[i]);
+      if (natural && (!element || ir::IsFloat(*natural))) element = natural;
+    }
   }
   Restore place(place_, place_.file != nullptr ? place_ : where);
   std::vector<ir::Value*> values;

@@ -279,6 +279,10 @@ void Lowering::Hint(const Item& item, const std::string& full) {
   if (tensor != nullptr && tensor->value->name.empty()) hints_.emplace(tensor->value, full);
 }
 
+void Lowering::NameInstances(const std::string& full, const Item& item, SourceRange where) {
+  if (HoldsNewInstance(item)) NameItem(full, item, where, created_);
+}
+
 bool Lowering::Declare(const ast::Identifier& name, Item item) {
   const auto found = scope_->names.find(name.text);
   if (found != scope_->names.end()) {
@@ -296,6 +300,7 @@ void Lowering::Bind(const ast::Identifier& name, Item item, int statement_start)
   if (fresh && IsAdjointPrefix(name.text)) {
     Error(name.range, absl::StrCat("an instance cannot be called ", name.text,
                                    ": that is what the gradient of its parameters is called"));
+    scope_->names.insert({name.text, {Poison(), name.range, false}});
     return;
   }
   const auto found = scope_->names.find(name.text);

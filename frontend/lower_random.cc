@@ -140,6 +140,12 @@ std::string Lowering::InitializerText(const Item& initializer, const ir::Type& t
   return ir::PrintLiteral(*literal);
 }
 
+std::vector<Lowering::Initial> Lowering::initial() const {
+  std::vector<Initial> all = initial_params_;
+  all.insert(all.end(), initial_states_.begin(), initial_states_.end());
+  return all;
+}
+
 void Lowering::LowerInitial(absl::Span<const Initial> initial) {
   counters_["step"] = 0;
   for (const Initial& declaration : initial) {

@@ -146,7 +146,10 @@ void Lowering::ExecuteDeclaration(const ast::Declaration& declaration) {
   serial_[value] = -1;
   defined_[value] = UserPlace(name.range);
   if (!Declare(name, TensorItem{value})) return;
-  if (!input) initial_.push_back({full, *type, initial, UserPlace(where)});
+  if (!input) {
+    const bool param = declaration.kind == ast::DeclarationKind::kParam;
+    (param ? initial_params_ : initial_states_).push_back({full, *type, initial, UserPlace(where)});
+  }
   if (declaration.kind == ast::DeclarationKind::kState) {
     slots_.push_back(std::make_unique<StateSlot>(StateSlot{value, value, nullptr}));
     scope_->states[name.text] = slots_.back().get();
@@ -263,7 +266,7 @@ bool Lowering::ExecuteFor(const ast::For& loop) {
   }
   for (const Item& item : *list) {
     // A layer that the list itself made is called after the list's place in the program.
-    NameItem(FullName(loop.variables[0].text), item, loop.list->range, created_);
+    NameInstances(FullName(loop.variables[0].text), item, loop.list->range);
     BindVariables(loop.variables, item, loop.list->range);
     const size_t errors = diagnostics_.size();
     if (Execute(loop.body)) return true;

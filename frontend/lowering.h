@@ -68,7 +68,8 @@ class Lowering {
     SourceRange where;
   };
   void LowerInitial(absl::Span<const Initial> initial);
-  const std::vector<Initial>& initial() const { return initial_; }
+  // Of the params, then of the states: as a graph declares them.
+  std::vector<Initial> initial() const;
   // The value of `fn initial() = …` of a one-function module, as an initialiser.
   Item EvaluateInitializer(const ast::Expression& expression);
 
@@ -101,6 +102,7 @@ class Lowering {
   // Gives an item its name: a tensor that has none or a local one, an instance, the items of a list.
   void Bind(const ast::Identifier& name, Item item, int statement_start);
   void NameItem(const std::string& full, const Item& item, SourceRange where, int statement_start);
+  void NameInstances(const std::string& full, const Item& item, SourceRange where);
   void NameValue(const std::string& full, ir::Value* value, SourceRange where, int statement_start);
   void Hint(const Item& item, const std::string& full);
   bool Declare(const ast::Identifier& name, Item item);
@@ -246,7 +248,7 @@ class Lowering {
   ir::Graph graph_;
   ir::Builder builder_;
   ir::Region inputs_, params_, states_;  // declarations, joined at the end
-  std::vector<Initial> initial_;
+  std::vector<Initial> initial_params_, initial_states_;
   std::vector<RegionContext> regions_;
   ir::NameTable names_;
   absl::flat_hash_map<const ir::Value*, std::string> hints_;
