@@ -4,6 +4,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "frontend/lower.h"
+#include "frontend/program.h"
 #include "frontend/read_graph.h"
 #include "ir/builder.h"
 #include "ir/printer.h"
@@ -50,6 +52,18 @@ INSTANTIATE_TEST_SUITE_P(Backprop, BackpropGoldenTest,
                          testing::Values("textbook", "scalars", "mlp", "broadcast", "sharing", "second_order",
                                          "custom_vjp", "several", "no_path"),
                          [](const auto& info) { return std::string(info.param); });
+
+// d.z3, d.w2, d.b2, d.a2, d.z2, d.w1, d.b1: the textbook's derivatives in its order, a line each.
+TEST(BackpropExampleTest, TheTextbookExamplePrintsTheTextbook) {
+  const absl::StatusOr<frontend::Module> module =
+      frontend::LoadProgram(std::string(GRADUS_SOURCE_DIR) + "/examples/textbook/regression.gr");
+  ASSERT_THAT(module, IsOk());
+  absl::StatusOr<ir::Graph> step = frontend::Lower(*module, {}, frontend::Entry::kStep);
+  ASSERT_THAT(step, IsOk());
+  ASSERT_THAT(Backprop(*step), IsOk());
+  ir::NameUnnamed(*step);
+  testing_support::ExpectGolden("tests/golden/backprop/regression_example.after.gr", ir::Print(*step));
+}
 
 }  // namespace
 }  // namespace gradus::passes
