@@ -95,7 +95,7 @@ void EmitContractionRegion(RegionCode& code, absl::Span<Value* const> operands, 
     };
     code.Provide(dot.result(), frame, finished.value);
     const int yields = static_cast<int>(code.region().yields.size());
-    for (int y = 0; y < yields; ++y) code.Evaluate(code.region().yields[y], frame);
+    for (int y = 0; y < yields; ++y) code.EvaluateYield(y, frame);
     for (int y = 0; y < yields; ++y) code.StoreYield(y, frame);
   });
 }

@@ -11,6 +11,7 @@
 #include "codegen/kernel_key.h"
 #include "codegen/synchronize.h"
 #include "ir/check.h"
+#include "ir/storage.h"
 #include "ir/threads.h"
 #include "llvm/IR/IntrinsicsX86.h"
 
@@ -166,14 +167,13 @@ class EntryEmitter {
     };
     for (size_t i = 0; i < statements.size(); ++i) {
       const Statement& s = *statements[i];
-      if (ir::IsDeclaration(s.op) || s.op == Op::kConstant) continue;
       if (s.op == Op::kBarrier) {
         flush();
         Barrier();
         finished_before_.clear();
         continue;
       }
-      if (IsAlias(s)) continue;
+      if (!ir::IsExecuted(s)) continue;
       const bool one = graph_.threads == 1 || ir::RunsOnThreadZero(s);
       if (!one) {
         flush();
@@ -186,14 +186,6 @@ class EntryEmitter {
     flush();
   }
 
-  // Whether a statement only renames bytes: its result lies where its operand does.
-  bool IsAlias(const Statement& s) const {
-    if (s.op == Op::kNext) return s.operands[0]->arena && s.operands[0]->arena == s.operands[1]->arena;
-    if (s.op != Op::kReshape && s.op != Op::kStopGradient && s.op != Op::kCustomVjp && s.op != Op::kBroadcast)
-      return false;
-    return s.operands[0]->arena && s.operands[0]->arena == s.result()->arena;
-  }
-
   void Barrier() {
     if (graph_.threads == 1) return;
     generation_ = b_.CreateAdd(generation_, b_.getInt64(1));
@@ -201,6 +193,7 @@ class EntryEmitter {
   }
 
   Value* PointerTo(const ir::Value* value) {
+    value = ir::StorageOf(value);
     const auto found = pointers_.find(value);
     if (found != pointers_.end()) return found->second;
     const Statement* s = value->definition;

@@ -34,7 +34,9 @@ class LoopEmitter {
     if (code_.groups() == 0) {
       Value* mine = b_.CreateICmpEQ(code_.kernel().thread, b_.getInt64(0));
       const auto store = [&] {
-        for (size_t y = 0; y < code_.region().yields.size(); ++y) code_.StoreYield(static_cast<int>(y), outermost);
+        const int yields = static_cast<int>(code_.region().yields.size());
+        for (int y = 0; y < yields; ++y) code_.EvaluateYield(y, outermost);
+        for (int y = 0; y < yields; ++y) code_.StoreYield(y, outermost);
       };
       if (code_.kernel().threads == 1) return store();
       return EmitIf(b_, mine, store);
@@ -84,7 +86,7 @@ class LoopEmitter {
       frame.positions[group] = {i, 1, nullptr};
       for (size_t y = 0; y < code_.region().yields.size(); ++y) {
         // Everything is read before anything is written: a yield may lie in place of a parameter.
-        code_.Evaluate(code_.region().yields[y], frame);
+        code_.EvaluateYield(static_cast<int>(y), frame);
       }
       for (size_t y = 0; y < code_.region().yields.size(); ++y) code_.StoreYield(static_cast<int>(y), frame);
     };

@@ -38,11 +38,7 @@ class ReducingEmitter {
   void Run() {
     Frame outermost;
     if (staying_.empty()) {
-      const auto one = [&] {
-        OpenInner(b_, outermost);
-        Frame frame = Inside(outermost, 0);
-        Reduce({&frame});
-      };
+      const auto one = [&] { Reduce({&outermost}); };
       if (code_.kernel().threads == 1) return one();
       return EmitIf(b_, b_.CreateICmpEQ(code_.kernel().thread, b_.getInt64(0)), one);
     }
@@ -204,6 +200,10 @@ class ReducingEmitter {
         stored = true;
         waiting = later;
       }
+    }
+    // Everything is read before anything is written: a reduced yield may lie in place of a parameter.
+    for (Frame* f : outer) {
+      for (int y : reduced_yields_) code_.EvaluateYield(y, *f);
     }
     for (Frame* f : outer) {
       for (int y : reduced_yields_) code_.StoreYield(y, *f);

@@ -164,7 +164,7 @@ uint64_t RegionCode::DependenceOf(const ir::Value* value) const {
   const Statement& s = *value->definition;
   uint64_t mask = 0;
   if (s.op == Op::kDot) {
-    mask = (uint64_t{1} << groups()) - 1;
+    mask = ~uint64_t{0};  // it is finished inside of everything, even where the space is one element
   } else if (IsReductionOrArg(s.op)) {
     for (int g = 0; g < groups(); ++g) mask |= reduced_group_[g] ? 0 : uint64_t{1} << g;
   } else {

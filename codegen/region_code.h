@@ -87,7 +87,8 @@ class RegionCode {
   // The results of reductions are put where they are finished.
   void Provide(const ir::Value* value, Frame& frame, llvm::Value* emitted) { frame.values[value] = emitted; }
 
-  // Stores the yield with this number.
+  // Computes, and stores, the yield with this number.
+  void EvaluateYield(int yield, Frame& frame) { EvaluateAligned(region_.yields[yield], yield_reduced_[yield], frame); }
   void StoreYield(int yield, Frame& frame);
   bool YieldIsReduced(int yield) const { return yield_reduced_[yield]; }
 

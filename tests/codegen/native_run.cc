@@ -7,6 +7,7 @@
 #include "ir/builder.h"
 #include "ir/check.h"
 #include "ir/printer.h"
+#include "ir/storage.h"
 #include "ir/verifier.h"
 #include "runtime/thread_pool.h"
 
@@ -39,7 +40,7 @@ ir::Graph PlanSimply(const ir::Graph& original, const ir::Target& target, int64_
   ir::NameTable names(graph.body);
   ir::Builder builder(graph);
   const auto copy = [&](ir::Value*& value) {
-    if (!IsState(value)) return;
+    if (!IsState(ir::StorageOf(value))) return;
     value = builder.Emit(Op::kStopGradient, {value});
     value->name = names.Unique("copy");
   };
@@ -61,7 +62,13 @@ ir::Graph PlanSimply(const ir::Graph& original, const ir::Target& target, int64_
   }
   for (const auto& s : statements) {
     if (ir::IsDeclaration(s->op) || s->op == Op::kConstant) continue;
-    for (const auto& r : s->results) place(r.get());
+    for (const auto& r : s->results) {
+      if (ir::IsView(*s)) {
+        r->arena = s->operands[0]->arena;
+      } else {
+        place(r.get());
+      }
+    }
   }
   std::vector<std::unique_ptr<ir::Statement>> scheduled;
   for (auto& s : statements) {
@@ -159,10 +166,16 @@ absl::StatusOr<ir::NamedTensors> NativeRun::Run(size_t index, const ir::NamedTen
 
 std::string DifferenceFromInterpreter(const ir::Graph& graph, const ir::NamedTensors& declared,
                                       const ir::Target& target, int64_t threads) {
+  return DifferenceFromInterpreter(graph, PlanSimply(graph, target, threads), declared);
+}
+
+std::string DifferenceFromInterpreter(const ir::Graph& graph, ir::Graph plan, const ir::NamedTensors& declared) {
+  const ir::Target target = *plan.target;
+  const int64_t threads = plan.threads;
   const auto expected = ir::Interpret(graph, declared);
   if (!expected.ok()) return absl::StrCat("the interpreter fails: ", expected.status().ToString());
   std::vector<ir::Graph> planned;
-  planned.push_back(PlanSimply(graph, target, threads));
+  planned.push_back(std::move(plan));
   auto run = NativeRun::Create(std::move(planned));
   if (!run.ok()) return run.status().ToString();
   run->SetStates(declared);

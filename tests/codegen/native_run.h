@@ -44,5 +44,7 @@ class NativeRun {
 // Empty where native code computes the bits of the interpreter for one step of the graph: else what differs.
 std::string DifferenceFromInterpreter(const ir::Graph& graph, const ir::NamedTensors& declared,
                                       const ir::Target& target, int64_t threads);
+// The same for a graph and what passes have planned of it.
+std::string DifferenceFromInterpreter(const ir::Graph& graph, ir::Graph plan, const ir::NamedTensors& declared);
 
 }  // namespace gradus::testing_support
