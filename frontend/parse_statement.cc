@@ -168,7 +168,7 @@ std::optional<ast::Statement::Node> Parser::ParseStatementNode() {
       ast::Output output;
       do {
         ast::Identifier& name = output.names.emplace_back();
-        if (PeekAfter(1).kind == TokenKind::kPunctuation && PeekAfter(1).text == "=") {
+        if (PeekAfter(1).kind == TokenKind::kPunctuation && PeekAfter(1).text == "=" && !PeekAfter(1).starts_line) {
           std::optional<ast::Identifier> given = DefinedName("the name of an output");
           if (!given) return std::nullopt;
           name = *std::move(given);

@@ -125,11 +125,11 @@ absl::StatusOr<Type> InferTranspose(const Statement& s) {
   const Ints& axes = s.IntList("axes");
   Ints sorted = axes;
   std::sort(sorted.begin(), sorted.end());
-  Type type{x.element, {}};
   for (size_t i = 0; i < sorted.size(); ++i) {
     if (sorted[i] != static_cast<int64_t>(i)) return Wrong(s, "axes must name every axis once");
-    type.shape.push_back(x.shape[axes[i]]);
   }
+  Type type{x.element, {}};
+  for (int64_t axis : axes) type.shape.push_back(x.shape[axis]);
   return type;
 }
 
@@ -239,7 +239,8 @@ absl::StatusOr<Type> InferScatterAdd(const Statement& s) {
   const Type &updates = OperandType(s, 0), &indices = OperandType(s, 1);
   const int64_t axis = s.Int("axis"), batch = s.Int("batch"), extent = s.Int("extent");
   if (updates.element == DType::kBool) return Wrong(s, "needs a number type");
-  if (axis < 0 || batch < 0 || batch > indices.rank() || axis + indices.rank() - batch > updates.rank()) {
+  if (axis < 0 || axis > updates.rank() || batch < 0 || batch > indices.rank() ||
+      axis + indices.rank() - batch > updates.rank()) {
     return Wrong(s, "axis ", axis, " and ", ToString(indices), " do not fit ", ToString(updates));
   }
   if (extent < 1) return Wrong(s, "extent ", extent, " must be at least 1");
