@@ -1,7 +1,7 @@
 #include "codegen/contraction.h"
 
 #include "codegen/contraction_emit.h"
-#include "codegen/counted_loop.h"
+#include "codegen/control.h"
 #include "codegen/index_arithmetic.h"
 
 namespace gradus::codegen {

@@ -1,6 +1,6 @@
 // A contraction one element at a time: the fallback of every shape and stride.
 #include "codegen/contraction_emit.h"
-#include "codegen/counted_loop.h"
+#include "codegen/control.h"
 
 namespace gradus::codegen {
 namespace {
@@ -19,7 +19,7 @@ class ElementEmitter {
     int64_t elements = 1;
     for (const ContractionLoop& loop : free) elements *= loop.extent;
     EmitShare(job_.context, elements, job_.loops.blocking.one_thread, [&](Value* first, Value* last) {
-      EmitLoop(builder_, first, last, 1, [&](Value* flat) {
+      EmitFor(builder_, first, last, 1, [&](Value* flat) {
         const std::vector<Value*> indices = EmitIndices(builder_, free, flat);
         Value* a = EmitOffsets(builder_, free, indices, [](const ContractionLoop& l) { return l.a; });
         Value* b = EmitOffsets(builder_, free, indices, [](const ContractionLoop& l) { return l.b; });
@@ -68,9 +68,9 @@ class ElementEmitter {
       return EmitMultiplyAdd(builder_, job_.context.target, Load(contracted, indices, true, a),
                              Load(contracted, indices, false, b), sum);
     };
-    return EmitLoop(
-        builder_, builder_.getInt64(begin), builder_.getInt64(end), 1, {llvm::Constant::getNullValue(element_)},
-        [&](Value* k, llvm::ArrayRef<Value*> carried) { return llvm::SmallVector<Value*, 8>{term(k, carried[0])}; })[0];
+    return EmitForCarrying(builder_, builder_.getInt64(begin), builder_.getInt64(end), 1,
+                           {llvm::Constant::getNullValue(element_)},
+                           [&](Value* k, const Carried& carried) { return Carried{term(k, carried[0])}; })[0];
   }
 
   const ContractionJob& job_;

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "codegen/contraction_emit.h"
-#include "codegen/counted_loop.h"
+#include "codegen/control.h"
 
 namespace gradus::codegen {
 namespace {
@@ -21,10 +21,10 @@ class InlineEmitter {
 
   void Emit() {
     EmitShare(job_.context, 1, true, [&](Value*, Value*) {
-      EmitLoop(builder_, Int(0), Int(loops_.outer_count()), 1, [&](Value* outer) {
+      EmitFor(builder_, Int(0), Int(loops_.outer_count()), 1, [&](Value* outer) {
         indices_ = EmitIndices(builder_, loops_.outer, outer);
         const int64_t whole = loops_.row.extent / tile_.rows * tile_.rows;
-        EmitLoop(builder_, Int(0), Int(whole), tile_.rows, [&](Value* row) { EmitRows(row, tile_.rows); });
+        EmitFor(builder_, Int(0), Int(whole), tile_.rows, [&](Value* row) { EmitRows(row, tile_.rows); });
         if (whole < loops_.row.extent) EmitRows(Int(whole), loops_.row.extent - whole);
       });
     });

@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "codegen/contraction_emit.h"
-#include "codegen/counted_loop.h"
+#include "codegen/control.h"
 #include "ir/order.h"
 
 namespace gradus::codegen {
 namespace {
 
 using llvm::Value;
-using Values = llvm::SmallVector<Value*, 8>;
 
 constexpr int64_t kLanes = ir::kLanes;
 
@@ -81,7 +80,7 @@ class LanesEmitter {
     const int64_t vectors = (loops_.column.extent + width_ - 1) / width_;
     EmitShare(job_.context, loops_.outer_count() * row_blocks * vectors, loops_.blocking.one_thread,
               [&](Value* first, Value* last) {
-                EmitLoop(builder_, first, last, 1, [&](Value* item) {
+                EmitFor(builder_, first, last, 1, [&](Value* item) {
                   Value* column = IndexMultiply(builder_, IndexRemainder(builder_, item, vectors), width_);
                   Value* rest = IndexDivide(builder_, item, vectors);
                   Value* block = IndexRemainder(builder_, rest, row_blocks);
@@ -109,7 +108,7 @@ class LanesEmitter {
       a.push_back(EmitAdvance(builder_, job_.spec.type, job_.a, Offset(outer, rows[r], Int(0), which_a)));
     }
     Value* b = EmitAdvance(builder_, job_.spec.type, job_.b, Offset(outer, Int(0), column, which_b));
-    std::vector<Values> groups;
+    std::vector<Carried> groups;
     for (int64_t g = 0; g < 4; ++g) groups.push_back(ChainGroup(a, b, g, mask));
     for (int64_t r = 0; r < row_block; ++r) {
       Value* sum = Add(Add(groups[0][r], groups[2][r]), Add(groups[1][r], groups[3][r]));
@@ -119,9 +118,9 @@ class LanesEmitter {
   }
 
   // (chain g + chain g + 8) + (chain g + 4 + chain g + 12), for every row.
-  Values ChainGroup(const std::vector<Value*>& a, Value* b, int64_t g, Value* mask) {
+  Carried ChainGroup(const std::vector<Value*>& a, Value* b, int64_t g, Value* mask) {
     const size_t rows = a.size();
-    auto add_term = [&](Value* k, int64_t chain, Values& sums) {
+    auto add_term = [&](Value* k, int64_t chain, Carried& sums) {
       k = IndexAdd(builder_, k, Int(g + 4 * chain));
       Value* right = Load(Zero(width_)->getType(),
                           EmitAdvance(builder_, job_.spec.type, b, EmitOffset(builder_, loops_.contracted.b, k)), mask);
@@ -133,16 +132,16 @@ class LanesEmitter {
       }
     };
     const int64_t whole = terms_ / kLanes * kLanes;
-    Values sums = EmitLoop(builder_, Int(0), Int(whole), kLanes, Values(4 * rows, Zero(width_)),
-                           [&](Value* k, llvm::ArrayRef<Value*> carried) {
-                             Values next(carried.begin(), carried.end());
-                             for (int64_t chain = 0; chain < 4; ++chain) add_term(k, chain, next);
-                             return next;
-                           });
+    Carried sums = EmitForCarrying(builder_, Int(0), Int(whole), kLanes, Carried(4 * rows, Zero(width_)),
+                                   [&](Value* k, const Carried& carried) {
+                                     Carried next = carried;
+                                     for (int64_t chain = 0; chain < 4; ++chain) add_term(k, chain, next);
+                                     return next;
+                                   });
     for (int64_t chain = 0; chain < 4; ++chain) {
       if (whole + g + 4 * chain < terms_) add_term(Int(whole), chain, sums);
     }
-    Values result;
+    Carried result;
     for (size_t r = 0; r < rows; ++r) {
       result.push_back(Add(Add(sums[r], sums[2 * rows + r]), Add(sums[rows + r], sums[3 * rows + r])));
     }
@@ -159,7 +158,7 @@ class LanesEmitter {
     const int64_t blocks = (longer + block - 1) / block;
     EmitShare(job_.context, loops_.outer_count() * shorter * blocks, loops_.blocking.one_thread,
               [&](Value* first, Value* last) {
-                EmitLoop(builder_, first, last, 1, [&](Value* item) {
+                EmitFor(builder_, first, last, 1, [&](Value* item) {
                   Value* own = IndexMultiply(builder_, IndexRemainder(builder_, item, blocks), block);
                   Value* start = IndexMin(builder_, own, Int(longer - block));
                   Value* rest = IndexDivide(builder_, item, blocks);
@@ -187,7 +186,7 @@ class LanesEmitter {
       many.push_back(along_rows ? a : b);
       one = along_rows ? b : a;
     }
-    auto add_terms = [&](Value* k, int64_t lanes, Values sums) {
+    auto add_terms = [&](Value* k, int64_t lanes, Carried sums) {
       Value* shared = Terms(one, !along_rows, k, lanes);
       for (int64_t i = 0; i < block; ++i) {
         Value* next = MultiplyAdd(Terms(many[i], along_rows, k, lanes), shared, sums[i]);
@@ -198,10 +197,8 @@ class LanesEmitter {
       return sums;
     };
     const int64_t whole = terms_ / kLanes * kLanes;
-    Values sums = EmitLoop(builder_, Int(0), Int(whole), kLanes, Values(block, Zero(kLanes)),
-                           [&](Value* k, llvm::ArrayRef<Value*> carried) {
-                             return add_terms(k, kLanes, Values(carried.begin(), carried.end()));
-                           });
+    Carried sums = EmitForCarrying(builder_, Int(0), Int(whole), kLanes, Carried(block, Zero(kLanes)),
+                                   [&](Value* k, const Carried& carried) { return add_terms(k, kLanes, carried); });
     if (whole < terms_) sums = add_terms(Int(whole), terms_ - whole, sums);
     for (int64_t i = 0; i < block; ++i) {
       EmitIf(builder_, builder_.CreateICmpSGE(indices[i], own), [&] {

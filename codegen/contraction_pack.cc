@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "codegen/counted_loop.h"
+#include "codegen/control.h"
 #include "codegen/index_arithmetic.h"
 #include "codegen/target_machine.h"
 #include "llvm/IR/Module.h"
@@ -51,8 +51,8 @@ class PackEmitter {
       CopyElements(zero, contracted_, zero, columns_);
     }
     EmitIf(builder_, builder_.CreateICmpSLT(columns_, Int(panel_columns_)), [&] {
-      EmitLoop(builder_, zero, contracted_, 1, [&](Value* k) {
-        EmitLoop(builder_, columns_, Int(panel_columns_), 1, [&](Value* column) {
+      EmitFor(builder_, zero, contracted_, 1, [&](Value* k) {
+        EmitFor(builder_, columns_, Int(panel_columns_), 1, [&](Value* column) {
           builder_.CreateAlignedStore(llvm::Constant::getNullValue(element_), To(k, column), align_);
         });
       });
@@ -75,8 +75,8 @@ class PackEmitter {
 
   void CopyElements(Value* first_k, Value* end_k, Value* first_column, Value* end_column) {
     EmitIf(builder_, builder_.CreateICmpSLT(first_column, end_column), [&] {
-      EmitLoop(builder_, first_k, end_k, 1, [&](Value* k) {
-        EmitLoop(builder_, first_column, end_column, 1, [&](Value* column) {
+      EmitFor(builder_, first_k, end_k, 1, [&](Value* k) {
+        EmitFor(builder_, first_column, end_column, 1, [&](Value* column) {
           builder_.CreateAlignedStore(builder_.CreateAlignedLoad(element_, From(k, column), align_), To(k, column),
                                       align_);
         });
@@ -92,21 +92,21 @@ class PackEmitter {
     };
     Value* full = builder_.CreateICmpEQ(columns, Int(panel_columns_));
     EmitIf(builder_, full, [&] {
-      EmitLoop(builder_, Int(0), contracted_, 1, [&](Value* k) {
+      EmitFor(builder_, Int(0), contracted_, 1, [&](Value* k) {
         for (int64_t column = 0; column < panel_columns_; column += lanes_) copy(k, Int(column));
       });
     });
     EmitIf(builder_, builder_.CreateNot(full), [&] {
-      EmitLoop(builder_, Int(0), contracted_, 1,
-               [&](Value* k) { EmitLoop(builder_, Int(0), columns, lanes_, [&](Value* column) { copy(k, column); }); });
+      EmitFor(builder_, Int(0), contracted_, 1,
+              [&](Value* k) { EmitFor(builder_, Int(0), columns, lanes_, [&](Value* column) { copy(k, column); }); });
     });
   }
 
   void Transpose(Value* terms, Value* columns) {
-    EmitLoop(builder_, Int(0), terms, kTransposedTerms, [&](Value* first) {
+    EmitFor(builder_, Int(0), terms, kTransposedTerms, [&](Value* first) {
       Value* end = IndexMin(builder_, IndexAdd(builder_, first, Int(kTransposedTerms)), terms);
-      EmitLoop(builder_, Int(0), columns, block_, [&](Value* column) {
-        EmitLoop(builder_, first, end, block_, [&](Value* k) { TransposeBlock(k, column); });
+      EmitFor(builder_, Int(0), columns, block_, [&](Value* column) {
+        EmitFor(builder_, first, end, block_, [&](Value* k) { TransposeBlock(k, column); });
       });
     });
   }

@@ -2,7 +2,7 @@
 // stored.
 #include "absl/strings/str_cat.h"
 #include "codegen/contraction_tile.h"
-#include "codegen/counted_loop.h"
+#include "codegen/control.h"
 #include "codegen/index_arithmetic.h"
 #include "codegen/target_machine.h"
 #include "llvm/IR/Module.h"
@@ -55,18 +55,19 @@ class TileLoop {
     operands.contracted = Argument(kContracted);
     if (run_.masked) operands.mask = c_mask_ = EmitLaneMask(builder_, tile_.lanes, Argument(kValid));
     Value* a_tile = IndexMultiply(builder_, operands.a_row, tile_.rows);
-    EmitLoop(builder_, builder_.getInt64(0), Argument(kTiles), 1, {Argument(kA), Argument(kC)},
-             [&](Value*, llvm::ArrayRef<Value*> carried) {
-               operands.a = carried[0];
-               const std::vector<Value*> initial = run_.accumulates ? Initial(carried[1]) : std::vector<Value*>();
-               const std::vector<Value*> finished = EmitTile(builder_, target_, tile_, operands, initial, 0);
-               Value* c_row = carried[1];
-               for (int64_t r = 0; r < tile_.rows; ++r) {
-                 for (int64_t v = 0; v < tile_.vectors; ++v) Store(c_row, v, finished[r * tile_.vectors + v]);
-                 c_row = ByteAt(builder_, c_row, Argument(kCRow));
-               }
-               return llvm::SmallVector<Value*, 8>{ByteAt(builder_, carried[0], a_tile), c_row};
-             });
+    EmitForCarrying(builder_, builder_.getInt64(0), Argument(kTiles), 1, {Argument(kA), Argument(kC)},
+                    [&](Value*, const Carried& carried) {
+                      operands.a = carried[0];
+                      const std::vector<Value*> initial =
+                          run_.accumulates ? Initial(carried[1]) : std::vector<Value*>();
+                      const std::vector<Value*> finished = EmitTile(builder_, target_, tile_, operands, initial, 0);
+                      Value* c_row = carried[1];
+                      for (int64_t r = 0; r < tile_.rows; ++r) {
+                        for (int64_t v = 0; v < tile_.vectors; ++v) Store(c_row, v, finished[r * tile_.vectors + v]);
+                        c_row = ByteAt(builder_, c_row, Argument(kCRow));
+                      }
+                      return Carried{ByteAt(builder_, carried[0], a_tile), c_row};
+                    });
     builder_.CreateRetVoid();
   }
 

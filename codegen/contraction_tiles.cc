@@ -3,7 +3,7 @@
 
 #include "codegen/contraction_emit.h"
 #include "codegen/contraction_pack.h"
-#include "codegen/counted_loop.h"
+#include "codegen/control.h"
 #include "codegen/index_arithmetic.h"
 
 namespace gradus::codegen {
@@ -33,7 +33,7 @@ class TilesEmitter {
       // The share may begin and end within a panel; a panel that it meets is packed once.
       Value* first_group = Divide(first, tiles_);
       Value* end_group = Divide(Add(last, Int(tiles_ - 1)), tiles_);
-      EmitLoop(builder_, first_group, end_group, 1, [&](Value* group) {
+      EmitFor(builder_, first_group, end_group, 1, [&](Value* group) {
         Value* base = Multiply(group, tiles_);
         EmitGroup(group, Max(Subtract(first, base), Int(0)), Min(Subtract(last, base), Int(tiles_)));
       });
@@ -104,7 +104,7 @@ class TilesEmitter {
                  Bytes(loops_.row.outputs[0]));
       return;
     }
-    EmitLoop(builder_, first_tile, end_tile, blocking_.block_tiles, [&](Value* tile) {
+    EmitFor(builder_, first_tile, end_tile, blocking_.block_tiles, [&](Value* tile) {
       Value* end = Min(Add(tile, Int(blocking_.block_tiles)), end_tile);
       for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
         const auto [begin_k, end_k] = SliceOf(loops_.contracted.extent, job_.spec.slices, slice);
@@ -139,7 +139,7 @@ class TilesEmitter {
     if (step.panel == 0) return copy(begin, end);
     Value* first = Divide(begin, step.panel);
     Value* last = Divide(Add(end, Int(step.panel - 1)), step.panel);
-    EmitLoop(builder_, first, last, 1, [&](Value* panel) {
+    EmitFor(builder_, first, last, 1, [&](Value* panel) {
       Value* start = Multiply(panel, step.panel);
       copy(Max(start, begin), Min(Add(start, Int(step.panel)), end));
     });
@@ -150,11 +150,11 @@ class TilesEmitter {
                   Value* c_row) {
     int64_t turns = 1;
     for (const ContractionLoop& loop : loops_.contracted_outer) turns *= loop.extent;
-    EmitLoop(builder_, Int(0), Int(turns), 1, [&](Value* turn) {
+    EmitFor(builder_, Int(0), Int(turns), 1, [&](Value* turn) {
       const std::vector<Value*> indices = EmitIndices(builder_, loops_.contracted_outer, turn);
       Value* a = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.a; });
       Value* b = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.b; });
-      EmitLoop(builder_, Int(begin_k), Int(end_k), blocking_.block_k, [&](Value* k) {
+      EmitFor(builder_, Int(begin_k), Int(end_k), blocking_.block_k, [&](Value* k) {
         Value* block_end = Min(Add(k, Int(blocking_.block_k)), Int(end_k));
         Value* terms = Subtract(block_end, k);
         Value* a_block = Advance(group.a, Add(a, EmitOffset(builder_, loops_.contracted.a, k)));
@@ -203,7 +203,7 @@ class TilesEmitter {
 
   void EmitEpilogue(const Group& group, Value* first, Value* end) {
     Value* first_row = RowOf(first);
-    EmitLoop(builder_, first_row, RowOf(end), 1, [&](Value* row) {
+    EmitFor(builder_, first_row, RowOf(end), 1, [&](Value* row) {
       std::vector<Value*> rows;
       for (int o = 0; o < job_.spec.outputs; ++o) {
         rows.push_back(Add(group.outputs[o], EmitOffset(builder_, loops_.row.outputs[o], row)));
@@ -227,7 +227,7 @@ class TilesEmitter {
         whole = panels_ == 1 ? Int(last_columns_ - tail)
                              : builder_.CreateSelect(group.is_last, Int(last_columns_ - tail), Int(panel_columns_));
       }
-      EmitLoop(builder_, Int(0), whole, blocking_.lanes, [&](Value* column) { finish(column, nullptr); });
+      EmitFor(builder_, Int(0), whole, blocking_.lanes, [&](Value* column) { finish(column, nullptr); });
       if (tail == 0) return;
       EmitIf(builder_, panels_ == 1 ? builder_.getTrue() : group.is_last,
              [&] { finish(Int(last_columns_ - tail), EmitLaneMask(builder_, blocking_.lanes, Int(tail))); });
