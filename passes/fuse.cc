@@ -71,11 +71,17 @@ class Fuser {
  public:
   Fuser(ir::Graph& graph, const Options& options) : graph_(graph), options_(options), groups_(graph), uses_(graph) {}
 
+  struct Told {
+    int node, input;  // of the reader, and of what it reads
+    FusionDecision decision;
+  };
+
   bool Run() {
     // A join can make another one possible: a value with two readers is inlined when both have joined.
-    FindWaiting();
-    bool first = true;
-    while (Sweep(first) || first) first = false;
+    while (Sweep()) {
+    }
+    while (MoveToReader()) {
+    }
     while (JoinSmallNeighbours()) {
     }
     Report();
@@ -83,7 +89,7 @@ class Fuser {
   }
 
  private:
-  bool Sweep(bool first) {
+  bool Sweep() {
     bool joined = false;
     refusals_.clear();
     for (int node = 0; node < groups_.size(); ++node) {
@@ -92,58 +98,69 @@ class Fuser {
       for (auto input = inputs.rbegin(); input != inputs.rend(); ++input) {
         const int from = groups_.group(*input), into = groups_.group(node);
         if (!groups_.may_fuse(*input) || from == into) continue;
-        if (first && root_[node] >= 0 && root_[*input] < 0) continue;
         Decision decision = CanJoin(from, into);
         std::string reader = groups_.DisplayName(*groups_.statement(node).result());
         std::string read = groups_.DisplayName(*groups_.statement(*input).result());
         if (decision.allowed) {
           groups_.Join(from, into);
           joined = true;
-          if (reader != read) joins_.push_back({node, {true, reader, read, ""}});
+          if (reader != read) joins_.push_back({node, *input, {true, reader, read, ""}});
         } else if (reader != read) {
-          refusals_.push_back({node, {false, reader, read, std::move(decision.reason)}});
+          refusals_.push_back({node, *input, {false, reader, read, std::move(decision.reason)}});
         }
       }
     }
     return joined;
   }
 
-  // Cheap values of a value that is stored anyway, with one reader: the sign of a relu, h * (1 - h) in the backward
-  // pass. Computed by their reader they need not be stored, so they wait for it. root_[node]: the value that is stored;
-  // -1: the node does not wait.
-  void FindWaiting() {
-    root_.assign(groups_.size(), -1);
-    for (int node = 0; node < groups_.size(); ++node) {
+  // A cheap value that only one other kernel reads, of values that are stored anyway, is computed there and not stored:
+  // the sign of a relu or h * (1 - h) in the backward pass, the square of a gradient in its norm.
+  bool MoveToReader() {
+    for (int node = groups_.size() - 1; node >= 0; --node) {
       const Statement& s = groups_.statement(node);
-      if (!groups_.may_fuse(node) || !ir::IsElementwise(s.op) || !IsCheap(s.op) || groups_.inputs(node).empty())
-        continue;
-      const auto uses = uses_.of(s.result());
-      if (uses.size() != 1 || uses[0].user == nullptr || !ir::IsElementwise(uses[0].user->op)) continue;
-      const auto root = [&](int input) { return root_[input] >= 0 ? root_[input] : input; };
-      const int stored = root(groups_.inputs(node).front());
-      bool waits = IsStored(stored);
-      for (int input : groups_.inputs(node)) waits = waits && root(input) == stored;
-      for (const Value* operand : s.operands) {
-        waits = waits && (operand->definition->op == Op::kConstant || operand->type.shape == s.result()->type.shape);
-        waits = waits && !ir::IsDeclaration(operand->definition->op);
+      if (!groups_.may_fuse(node) || !ir::IsElementwise(s.op) || !IsCheap(s.op)) continue;
+      const int from = groups_.group(node), into = groups_.OnlyReader(node);
+      if (into < 0 || into == from || groups_.members(from).size() == 1) continue;
+      if (!groups_.may_fuse(groups_.members(into).front()) || !ReadsWhatIsStored(s, from, into)) continue;
+      groups_.Move(node, into);
+      const RegionView left = groups_.View({from});
+      if (!left.yields.empty() && ir::ClassifyRegion(left).ok() && Pays(groups_.View({into})).allowed) {
+        std::erase_if(joins_, [&](const Told& told) { return told.node == node; });
+        return true;
       }
-      if (waits) root_[node] = stored;
-    }
-  }
-
-  // Read by something that does not fuse with it.
-  bool IsStored(int node) const {
-    for (const ir::Use& use : uses_.of(groups_.statement(node).results[0].get())) {
-      if (use.user == nullptr || use.user->op == Op::kDot || use.user->op == Op::kNext) return true;
+      groups_.Move(node, from);
     }
     return false;
+  }
+
+  // Whether everything that s reads is in memory without it, and `into`, which loses one operand, gets at most one
+  // more.
+  bool ReadsWhatIsStored(const Statement& s, int from, int into) const {
+    const std::vector<const Value*> yields = groups_.View({from}).yields;
+    absl::flat_hash_set<const Value*> read;
+    for (const Statement* reader : groups_.View({into}).statements) {
+      read.insert(reader->operands.begin(), reader->operands.end());
+    }
+    int more = 0;
+    for (const Value* operand : s.operands) {
+      if (operand->definition->op == Op::kConstant) continue;
+      if (operand->type.shape != s.result()->type.shape || IsCheapAccess(*operand->definition)) return false;
+      const bool computed_there = groups_.GroupOf(*operand) == from;
+      if (computed_there && std::find(yields.begin(), yields.end(), operand) == yields.end()) return false;
+      more += read.insert(operand).second ? 1 : 0;
+    }
+    return more <= 1;
   }
 
   Decision CanJoin(int producer, int consumer) {
     if (const int node = groups_.Between(producer, consumer); node >= 0) {
       return Forbid(groups_.DisplayName(*groups_.statement(node).results[0]), " stands between them");
     }
-    const RegionView view = groups_.View({producer, consumer});
+    return Pays(groups_.View({producer, consumer}));
+  }
+
+  // Whether these statements are a region, and a kernel worth having.
+  Decision Pays(const RegionView& view) {
     if (view.statements.size() > kMaxStatements) return Forbid("more than ", kMaxStatements, " statements");
     const absl::StatusOr<RegionForm> form = ir::ClassifyRegion(view);
     if (!form.ok()) return Forbid(form.status().message());
@@ -175,7 +192,7 @@ class Fuser {
       ++repeated;
       if (!IsCheap(s.op) || repeated > kMaxRepeated) {
         return Forbid(groups_.DisplayName(*s.result()), " : ", ToString(s.result()->type),
-                      " would be computed for each of [", ir::ToString(form.space), "]");
+                      " would be computed for each of ", ir::ToString(form.space));
       }
     }
     return Allow();
@@ -253,17 +270,35 @@ class Fuser {
     return false;
   }
 
+  // What is computed in a kernel and read outside of it too is stored.
+  std::string WhyStored(const Told& told) const {
+    const int group = groups_.group(told.input);
+    if (group != groups_.group(told.node)) return "";
+    const Value* value = groups_.statement(told.input).result();
+    for (const ir::Use& use : uses_.of(value)) {
+      if (use.user == nullptr) return absl::StrCat(told.decision.into, " is stored too: it is an output");
+      const int reader = groups_.NodeOf(*use.user);
+      if (reader < 0 || groups_.group(reader) == group) continue;
+      return absl::StrCat(told.decision.into, " is stored too: ",
+                          use.user->op == Op::kNext ? "next " + use.user->operands[0]->name
+                                                    : groups_.DisplayName(*use.user->results.front()),
+                          " reads it");
+    }
+    return "";
+  }
+
   void Report() const {
     if (options_.decisions == nullptr) return;
-    std::vector<std::pair<int, FusionDecision>> all = joins_;
+    std::vector<Told> all = joins_;
+    for (Told& told : all) told.decision.reason = WhyStored(told);
     all.insert(all.end(), refusals_.begin(), refusals_.end());
-    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (auto& [node, decision] : all) {
+    std::stable_sort(all.begin(), all.end(), [](const Told& a, const Told& b) { return a.node < b.node; });
+    for (const Told& told : all) {
       const auto same = [&](const FusionDecision& d) {
-        return d.statement == decision.statement && d.into == decision.into && d.reason == decision.reason;
+        return d.statement == told.decision.statement && d.into == told.decision.into;
       };
       if (std::none_of(options_.decisions->begin(), options_.decisions->end(), same)) {
-        options_.decisions->push_back(decision);
+        options_.decisions->push_back(told.decision);
       }
     }
   }
@@ -273,8 +308,7 @@ class Fuser {
   Groups groups_;
   ir::Uses uses_;
   absl::flat_hash_map<const Statement*, int> update_streams_;
-  std::vector<int> root_;
-  std::vector<std::pair<int, FusionDecision>> joins_, refusals_;
+  std::vector<Told> joins_, refusals_;
 };
 
 // Where h = maximum(z, 0), z > 0 says what h > 0 says, NaN included; then z itself need not be kept.
@@ -307,7 +341,7 @@ std::string Describe(const std::vector<FusionDecision>& decisions) {
   std::string text;
   for (const FusionDecision& d : decisions) {
     if (d.allowed) {
-      absl::StrAppend(&text, d.statement, " joins ", d.into, "\n");
+      absl::StrAppend(&text, d.statement, " joins ", d.into, d.reason.empty() ? "" : "; ", d.reason, "\n");
     } else {
       absl::StrAppend(&text, d.statement, " does not join ", d.into, ": ", d.reason, "\n");
     }

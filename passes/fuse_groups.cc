@@ -117,6 +117,34 @@ void Groups::Join(int a, int b) {
   }
 }
 
+int Groups::OnlyReader(int node) const {
+  if (nodes_[node].escapes || nodes_[node].users.empty()) return -1;
+  const int reader = group_[nodes_[node].users.front()];
+  for (int user : nodes_[node].users) {
+    if (group_[user] != reader) return -1;
+  }
+  return reader;
+}
+
+int Groups::NodeOf(const Statement& s) const {
+  const auto found = node_of_.find(&s);
+  return found == node_of_.end() ? -1 : found->second;
+}
+
+int Groups::GroupOf(const Value& value) const {
+  const int node = value.definition == nullptr ? -1 : NodeOf(*value.definition);
+  return node < 0 ? -1 : group_[node];
+}
+
+void Groups::Move(int node, int group) {
+  // What the node reads was an ancestor already; that its old group may depend on less now is no harm.
+  std::vector<int>& old = members_[group_[node]];
+  old.erase(std::find(old.begin(), old.end(), node));
+  std::vector<int>& members = members_[group];
+  members.insert(std::lower_bound(members.begin(), members.end(), node), node);
+  group_[node] = group;
+}
+
 void Groups::CollectAccesses(const Value* operand, std::vector<const Statement*>& out,
                              absl::flat_hash_map<const Statement*, bool>& seen) const {
   const Statement* definition = operand->definition;

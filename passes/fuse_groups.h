@@ -28,6 +28,12 @@ class Groups {
   int Between(int a, int b) const;
   bool Depends(int group, int on) const { return Test(ancestors_[group], on); }
   void Join(int a, int b);  // the result is min(a, b)
+  // The one group that reads a value of this node, or -1 where there are several or it is an output.
+  int OnlyReader(int node) const;
+  int NodeOf(const ir::Statement& s) const;   // -1: it is none
+  int GroupOf(const ir::Value& value) const;  // where it is computed; -1: nowhere
+  // Into a group that depends on the node's.
+  void Move(int node, int group);
 
   // Statements and yields that these groups together would have, accesses and literals included.
   ir::RegionView View(absl::Span<const int> groups) const;

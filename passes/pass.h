@@ -20,7 +20,7 @@ struct FusionDecision {
   bool allowed = false;
   std::string statement;  // the value that would be computed inside the kernel of `into`
   std::string into;
-  std::string reason;  // of a no; empty for a yes
+  std::string reason;  // of a no; of a yes, what else there is to know, or empty
 };
 
 // What a run of the passes may depend on beside the graph, and what it tells beside the graph.

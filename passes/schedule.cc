@@ -173,28 +173,35 @@ class Scheduler {
   // Whoever reads the old value of a state comes before the statement that writes the new one there. Where that would
   // be a circle, because a reader waits for the new value, the update is no update in place but a copy at the end.
   void FindReadersOfStates() {
-    for (size_t writer = 0; writer < items_.size(); ++writer) {
-      // The writes of the item grow no further than what MakeItems put there.
-      for (const Value* state : std::vector<const Value*>(items_[writer].writes)) {
-        if (state->definition == nullptr || !ir::IsDeclaration(state->definition->op)) continue;
-        std::vector<size_t> readers;
-        for (size_t i = 0; i < items_.size(); ++i) {
-          const auto& reads = items_[i].reads;
-          if (i != writer && items_[i].executed && std::find(reads.begin(), reads.end(), state) != reads.end()) {
-            readers.push_back(i);
-          }
+    std::vector<std::pair<const Value*, size_t>> writers;  // of states, in the order of their declarations
+    for (const Item& declaration : items_) {
+      const Statement& s = *declaration.statements.back();
+      if (s.op != Op::kParam && s.op != Op::kState) continue;
+      for (size_t i = 0; i < items_.size(); ++i) {
+        const auto& writes = items_[i].writes;
+        if (std::find(writes.begin(), writes.end(), s.result()) != writes.end()) writers.emplace_back(s.result(), i);
+      }
+    }
+    // An update that is given up becomes a copy, which is looked at then.
+    for (size_t w = 0; w < writers.size(); ++w) {
+      const auto [state, writer] = writers[w];
+      std::vector<size_t> readers;
+      for (size_t i = 0; i < items_.size(); ++i) {
+        const auto& reads = items_[i].reads;
+        if (i != writer && items_[i].executed && std::find(reads.begin(), reads.end(), state) != reads.end()) {
+          readers.push_back(i);
         }
-        const absl::flat_hash_set<size_t> later = Later(writer);
-        const bool circle = std::any_of(readers.begin(), readers.end(), [&](size_t r) { return later.contains(r); });
-        if (circle) {
-          CHECK(items_[writer].statements.back()->op != Op::kNext) << "a copy of a state that waits for itself";
-          GiveUp(writer, state);
-          continue;
-        }
-        for (size_t reader : readers) {
-          items_[reader].users.push_back(writer);
-          ++items_[writer].waiting;
-        }
+      }
+      const absl::flat_hash_set<size_t> later = Later(writer);
+      const bool circle = std::any_of(readers.begin(), readers.end(), [&](size_t r) { return later.contains(r); });
+      if (circle) {
+        CHECK(items_[writer].statements.back()->op != Op::kNext) << "a copy of a state that waits for itself";
+        writers.emplace_back(state, GiveUp(writer, state));
+        continue;
+      }
+      for (size_t reader : readers) {
+        items_[reader].users.push_back(writer);
+        ++items_[writer].waiting;
       }
     }
   }
@@ -213,7 +220,8 @@ class Scheduler {
     return seen;
   }
 
-  void GiveUp(size_t writer, const Value* state) {
+  // Returns the `next` that copies instead.
+  size_t GiveUp(size_t writer, const Value* state) {
     auto& writes = items_[writer].writes;
     writes.erase(std::find(writes.begin(), writes.end(), state));
     for (auto it = updates_.begin(); it != updates_.end(); ++it) {
@@ -222,13 +230,17 @@ class Scheduler {
         break;
       }
     }
-    for (Item& item : items_) {
+    for (size_t i = 0; i < items_.size(); ++i) {
+      Item& item = items_[i];
       Statement& s = *item.statements.back();
       if (s.op != Op::kNext || s.operands[0] != state) continue;
       item.executed = true;
       item.alone = ir::RunsOnThreadZero(s);
       item.writes.push_back(state);
+      return i;
     }
+    CHECK(false) << state->name << " has no next";
+    return 0;
   }
 
   bool NeedsBarrier(const Item& item) const {
