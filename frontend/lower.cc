@@ -62,7 +62,8 @@ Target FindTarget(const Module& module, const LowerOptions& options, Diagnostics
         .Help("name one of them");
     return target;
   }
-  std::vector<std::string> known = names;
+  std::vector<std::string> known;
+  if (target.train == nullptr) known = names;
   for (const auto& [model, unit] : models) {
     if (target.model == nullptr && model->name.text == wanted) {
       target.model = model;

@@ -251,7 +251,8 @@ Item Lowering::CustomVjp(const ast::Function& function, Scope& scope, const std:
     }
   }
   if (ok && gradients.size() != differentiable.size()) {
-    Error(function.name.range, absl::StrCat("the vjp of ", what, " returns ", gradients.size(), " gradients for ",
+    Error(function.name.range, absl::StrCat("the vjp of ", what, " returns ", gradients.size(),
+                                            gradients.size() == 1 ? " gradient for " : " gradients for ",
                                             differentiable.size(), " floating-point arguments"));
     ok = false;
   }

@@ -94,7 +94,10 @@ Diagnostic& Lowering::Error(SourceRange where, std::string message) {
       within = frame->what;
       shown = frame->call;
     } else {
-      notes.push_back(&*frame);
+      // A recursion is said once.
+      const bool again = !notes.empty() && notes.back()->call.begin == frame->call.begin &&
+                         notes.back()->call.file == frame->call.file;
+      if (!again) notes.push_back(&*frame);
     }
   }
   Diagnostic& diagnostic = diagnostics_.Error(shown, std::move(message));
@@ -257,7 +260,7 @@ void Lowering::NameValue(const std::string& full, ir::Value* value, SourceRange 
   // A name that an inlined call gave within this statement gives way to that of the statement.
   if (!value->name.empty() && serial_[value] < statement_start) return;
   value->name = names_.Unique(full);
-  defined_[value] = where;
+  defined_[value] = UserPlace(where);
 }
 
 void Lowering::NameItem(const std::string& full, const Item& item, SourceRange where, int statement_start) {

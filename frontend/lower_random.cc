@@ -77,8 +77,8 @@ Item Lowering::InitialValue(const Item& initializer, const ir::Type& type, const
   const bool scalar = initializer.As<StaticNumber>() != nullptr || initializer.As<bool>() != nullptr;
   if (scalar && type.rank() > 0) return EmitItem(Op::kBroadcast, {value}, {type.shape});
   if (value->type != type) {
-    return Fail(where, absl::StrCat("the initial value is ", ir::ToString(value->type), ", but ", path, " is ",
-                                    ir::ToString(type)));
+    return Fail(where,
+                absl::StrCat("the value is ", ir::ToString(value->type), ", but ", path, " is ", ir::ToString(type)));
   }
   return TensorItem{value};
 }
@@ -107,7 +107,13 @@ std::string ArgumentText(const Item& item) {
 }  // namespace
 
 std::string Lowering::InitializerText(const Item& initializer, const ir::Type& type, SourceRange where) {
-  if (const FunctionItem* function = initializer.As<FunctionItem>()) return function->function->name.text;
+  if (const FunctionItem* function = initializer.As<FunctionItem>()) {
+    const auto& parameters = function->function->parameters;
+    if (!parameters.empty() && parameters[0].name.text == "shape") return function->function->name.text;
+    Error(where, absl::StrCat(function->function->name.text, " is no initialiser: its first parameter is not `shape`"))
+        .Help("zeros, ones, normal(std=0.02), uniform(-1, 1), he_normal, …");
+    return "";
+  }
   if (const InitializerItem* call = initializer.As<InitializerItem>()) {
     std::string text = call->function.function->name.text;
     for (size_t i = 0; i < call->arguments.size(); ++i) {

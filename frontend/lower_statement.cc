@@ -84,6 +84,11 @@ void Lowering::ExecuteDeclaration(const ast::Declaration& declaration) {
                        input ? "inputs belong into a model" : "parameters and states belong into a model or a layer"));
     return;
   }
+  if (const auto known = scope_->names.find(name.text); known != scope_->names.end()) {
+    Error(name.range, absl::StrCat(name.text, " is declared already"))
+        .Defined(name.text, Describe(known->second.item), known->second.where);
+    return;
+  }
   const auto type = EvaluateType(declaration.type);
   Item initial;
   if (declaration.initial != nullptr) initial = Evaluate(*declaration.initial);
@@ -206,7 +211,7 @@ void Lowering::ExecuteNext(const ast::Next& next) {
     const Binding* binding = scope_->Find(next.name.text);
     if (binding != nullptr && binding->item.poisoned()) return;
     Diagnostic& diagnostic = Error(next.name.range, absl::StrCat("next is for a state, and ", next.name.text, " is ",
-                                                                 binding == nullptr ? "not declared" : "none"));
+                                                                 binding == nullptr ? "not declared" : "no state"));
     const std::string nearest = Nearest(next.name.text, states);
     if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
     return;
@@ -267,8 +272,9 @@ bool Lowering::ExecuteFor(const ast::For& loop) {
   for (const Item& item : *list) {
     // A layer that the list itself made is called after the list's place in the program.
     NameInstances(FullName(loop.variables[0].text), item, loop.list->range);
-    BindVariables(loop.variables, item, loop.list->range);
     const size_t errors = diagnostics_.size();
+    BindVariables(loop.variables, item, loop.list->range);
+    if (diagnostics_.size() != errors) break;
     if (Execute(loop.body)) return true;
     // The same statement again would only say the same.
     if (diagnostics_.size() != errors) break;

@@ -215,10 +215,13 @@ bool Lowering::LowerObjective(Objective& objective) {
       Error(expression.range, absl::StrCat(objective.name, " depends on no parameter: there is nothing to train"));
     }
   } else {
-    for (const ast::Pattern& pattern : objective.minimize->wrt) select(pattern, objective.parameters);
-    for (const ir::Value* parameter : objective.parameters) {
-      if (DependsOn(objective.value, parameter)) continue;
-      Error(objective.minimize->wrt[0].range, absl::StrCat(objective.name, " does not depend on ", parameter->name));
+    for (const ast::Pattern& pattern : objective.minimize->wrt) {
+      const size_t known = objective.parameters.size();
+      select(pattern, objective.parameters);
+      for (size_t i = known; i < objective.parameters.size(); ++i) {
+        if (DependsOn(objective.value, objective.parameters[i])) continue;
+        Error(pattern.range, absl::StrCat(objective.name, " does not depend on ", objective.parameters[i]->name));
+      }
     }
   }
   if (objective.optimizers.empty()) {

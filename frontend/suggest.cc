@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "absl/strings/match.h"
+
 namespace gradus::frontend {
 namespace {
 
@@ -27,6 +29,9 @@ std::string Nearest(absl::string_view name, absl::Span<const std::string> candid
   constexpr size_t kLongestName = 64;
   std::string nearest;
   size_t least = std::max<size_t>(name.size() / 3, 1) + 1;
+  for (const std::string& candidate : candidates) {
+    if (absl::EqualsIgnoreCase(candidate, name)) return candidate;
+  }
   if (name.size() < 2 || name.size() > kLongestName) return nearest;
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kLongestName) continue;

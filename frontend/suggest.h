@@ -9,7 +9,8 @@
 namespace gradus::frontend {
 
 // The candidate nearest to `name` (insertions, deletions, replacements and swaps of neighbours count one each), or
-// empty where none is near enough to be meant: at most a third of the name's letters differ. Ties go to the first.
+// empty where none is near enough to be meant: at most a third of the name's letters differ, or their case alone. Ties
+// go to the first.
 std::string Nearest(absl::string_view name, absl::Span<const std::string> candidates);
 
 }  // namespace gradus::frontend
