@@ -1,0 +1,134 @@
+// gradus check: runs the `check` blocks of a program, by the interpreter and by native code.
+#include "ir/check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "ir/interpreter.h"
+#include "ir/printer.h"
+#include "runtime/compile.h"
+#include "runtime/progress.h"
+#include "tools/model.h"
+#include "tools/verb.h"
+
+namespace gradus::tools {
+namespace {
+
+constexpr char kAbout[] =
+    "Run the checks of a program.\n"
+    "\n"
+    "Run every `check` of a program, through the interpreter and through native code:\n"
+    "\n"
+    "  check regression(x=[1, 0], t=[1]) { loss ~ 0.0526 tol 1e-4 }\n"
+    "\n"
+    "  gradus check examples/textbook/regression.gr\n"
+    "\n"
+    "Exits with 3 where a check does not hold.";
+
+// The outputs of a check's graph, by name.
+absl::StatusOr<ir::NamedTensors> Interpreted(const frontend::Check& check, const ir::NamedTensors& state) {
+  ASSIGN_OR_RETURN(ir::StepValues values, ir::Interpret(check.graph, state));
+  return std::move(values.outputs);
+}
+
+absl::StatusOr<ir::NamedTensors> Native(const frontend::Check& check, const ir::NamedTensors& state,
+                                        const runtime::CompileOptions& options) {
+  ir::Graph graph = check.graph.Clone();
+  // What is expected is a literal as a rule: the interpreter's is taken.
+  std::erase_if(graph.outputs, [&](const ir::Output& output) {
+    return std::none_of(check.expectations.begin(), check.expectations.end(),
+                        [&](const auto& e) { return e.value == output.name; });
+  });
+  ASSIGN_OR_RETURN(const runtime::Compiled compiled, runtime::CompileGraph(std::move(graph), options));
+  for (const runtime::NamedType& one : compiled.executable->state())
+    compiled.executable->WriteState(one.name, state.at(one.name));
+  ir::NamedTensors outputs;
+  std::vector<runtime::Fetch> fetches;
+  for (const runtime::NamedType& output : compiled.executable->outputs(0))
+    outputs.emplace(output.name, ir::Tensor(output.type));
+  for (auto& [name, value] : outputs) fetches.push_back({name, value.bytes(), 0});
+  RETURN_IF_ERROR(compiled.executable->Run(0, {}, fetches, 1).status());
+  return outputs;
+}
+
+// The largest difference of two tensors of one type, NaN where one of them is.
+double Distance(const ir::Tensor& a, const ir::Tensor& b) {
+  return ir::Dispatch(a.type().element, [&](auto tag) {
+    using T = decltype(tag);
+    const auto x = a.data<T>(), y = b.data<T>();
+    double largest = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double difference = x[i] == y[i] ? 0.0 : std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i]));
+      if (!(difference <= largest)) largest = difference;
+      if (std::isnan(largest)) break;
+    }
+    return largest;
+  });
+}
+
+// Prints what does not hold; returns how many.
+int Report(const frontend::Check& check, absl::string_view by, const ir::NamedTensors& values,
+           const ir::NamedTensors& expectations) {
+  int failed = 0;
+  for (const frontend::Expectation& expectation : check.expectations) {
+    const ir::Tensor &value = values.at(expectation.value), &expected = expectations.at(expectation.expected);
+    const double distance = Distance(value, expected);
+    if (distance <= expectation.tolerance) continue;
+    ++failed;
+    std::printf("%s: %s is %s %s, expected %s, off by %g; the tolerance is %g\n", expectation.place.c_str(),
+                expectation.text.c_str(), ir::PrintLiteral(value).c_str(), std::string(by).c_str(),
+                ir::PrintLiteral(expected).c_str(), distance, expectation.tolerance);
+  }
+  return failed;
+}
+
+absl::StatusOr<int> Run(const ModelOptions& options) {
+  ASSIGN_OR_RETURN(const frontend::Module module, frontend::LoadProgram(options.file));
+  Model model;
+  model.threads = std::max<int64_t>(options.threads, 1);
+  ASSIGN_OR_RETURN(model.lower.set, ParseSet(options.set));
+  ASSIGN_OR_RETURN(const std::vector<frontend::Check> checks, frontend::LowerChecks(module, model.lower));
+  if (checks.empty()) return absl::InvalidArgumentError(absl::StrCat(options.file, ": has no `check`"));
+  int failed = 0;
+  size_t expectations = 0;
+  for (const frontend::Check& check : checks) {
+    const ir::NamedTensors seeded = {{"seed", ir::Tensor::Scalar<int64_t>(options.seed.value_or(0))},
+                                     {"step", ir::Tensor::Scalar<int64_t>(0)},
+                                     {"epoch", ir::Tensor::Scalar<int64_t>(0)}};
+    ASSIGN_OR_RETURN(ir::StepValues initial, ir::Interpret(check.initialize, seeded));
+    ir::NamedTensors state = std::move(initial.outputs);
+    state.emplace("seed", seeded.at("seed"));
+    state.emplace("step", ir::Tensor::Scalar<int64_t>(1));
+    state.emplace("epoch", ir::Tensor::Scalar<int64_t>(1));
+    ASSIGN_OR_RETURN(const ir::NamedTensors by_interpreter, Interpreted(check, state));
+    ASSIGN_OR_RETURN(const ir::NamedTensors by_code, Native(check, state, CompileOptionsOf(options, model)));
+    failed += Report(check, "by the interpreter", by_interpreter, by_interpreter) +
+              Report(check, "by native code", by_code, by_interpreter);
+    expectations += check.expectations.size();
+  }
+  if (failed == 0)
+    std::printf("%s: %s, %zu expectations, all hold\n", options.file.c_str(),
+                absl::StrCat(checks.size(), checks.size() == 1 ? " check" : " checks").c_str(), expectations);
+  return failed == 0 ? kSuccess : kCheckFailed;
+}
+
+}  // namespace
+
+void AddCheck(CLI::App& gradus, Action& action) {
+  auto options = std::make_shared<ModelOptions>();
+  CLI::App* verb = gradus.add_subcommand("check", kAbout);
+  AddProgramOptions(*verb, *options);
+  AddSeed(*verb, *options);
+  AddCompileOptions(*verb, *options);
+  verb->callback([options, &action] {
+    action = [options] {
+      const absl::StatusOr<int> code = Run(*options);
+      return code.ok() ? *code : Fail(code.status());
+    };
+  });
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,75 @@
+// gradus grad: the training step, printed: what backpropagation is, line by line.
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "ir/check.h"
+#include "ir/printer.h"
+#include "tools/model.h"
+#include "tools/verb.h"
+
+namespace gradus::tools {
+namespace {
+
+constexpr char kAbout[] =
+    "Print the training step, gradient and all.\n"
+    "\n"
+    "Print the training step of a recipe: forward, backward and update as statements of the same language. The "
+    "adjoint\n"
+    "of h is d.h; what stands behind | says which line of the program a statement comes from.\n"
+    "\n"
+    "  gradus grad examples/textbook/regression.gr\n"
+    "  gradus grad examples/digits.gr --section backward\n"
+    "  gradus grad examples/digits.gr --raw               as backpropagation left it, before it is simplified\n"
+    "\n"
+    "What is printed is a program: `gradus show` and `gradus bench` take it back.";
+
+struct GradOptions {
+  ModelOptions model;
+  std::string section;
+  bool raw = false;
+};
+
+// The lines of one section of a printed graph.
+std::string SectionOf(const std::string& text, const std::string& section) {
+  std::string out;
+  bool inside = false;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    absl::string_view name = line;
+    if (absl::ConsumePrefix(&name, "section ")) {
+      inside = name == section;
+    } else if (inside && line != "}" && !line.empty()) {
+      absl::StrAppend(&out, line, "\n");
+    }
+  }
+  return out;
+}
+
+absl::Status Run(const GradOptions& options) {
+  ASSIGN_OR_RETURN(const Model model, LoadProgramModel(options.model, "the gradient"));
+  if (!model.program.trains)
+    return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe: `train ", model.program.model,
+                                                   " { minimize … }` says what to differentiate"));
+  ASSIGN_OR_RETURN(ir::Graph step, frontend::Lower(model.module, model.lower, frontend::Entry::kStep));
+  RETURN_IF_ERROR(
+      runtime::Transform(step, CompileOptionsOf(options.model, model), options.raw ? "step" : "simplified").status());
+  const std::string text = ir::Print(step);
+  std::fputs((options.section.empty() ? text : SectionOf(text, options.section)).c_str(), stdout);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddGrad(CLI::App& gradus, Action& action) {
+  auto options = std::make_shared<GradOptions>();
+  CLI::App* verb = gradus.add_subcommand("grad", kAbout);
+  AddProgramOptions(*verb, options->model);
+  verb->add_option("--section", options->section, "Only one section")
+      ->check(CLI::IsMember({"forward", "backward", "update"}))
+      ->type_name("forward|backward|update");
+  verb->add_flag("--raw", options->raw, "As backpropagation left it");
+  verb->callback([options, &action] { action = [options] { return ExitCodeOf(Run(*options)); }; });
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,200 @@
+#include "tools/model.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "frontend/read_graph.h"
+#include "ir/check.h"
+#include "runtime/file.h"
+#include "runtime/machine.h"
+#include "runtime/npz.h"
+#include "runtime/progress.h"
+#include "runtime/safetensors.h"
+
+namespace gradus::tools {
+namespace {
+
+constexpr auto kQuietCompile = std::chrono::milliseconds(1000);
+
+const frontend::ast::Graph* FindGraph(const frontend::Module& module) {
+  for (const frontend::ast::Definition& definition : module.program().definitions) {
+    if (const auto* graph = definition.As<frontend::ast::Graph>()) return graph;
+  }
+  return nullptr;
+}
+
+void PrintTimings(const runtime::Compiled& compiled) {
+  for (const runtime::StageTime& time : compiled.times)
+    std::fprintf(stderr, "%9.3f ms  %s\n", time.seconds * 1e3, time.what.c_str());
+  std::fprintf(stderr, "%9.3f ms  in all\n", compiled.seconds * 1e3);
+}
+
+}  // namespace
+
+void AddProgramOptions(CLI::App& verb, ModelOptions& options) {
+  verb.add_option("file", options.file, "The program (.gr)")->required();
+  verb.add_option("--set", options.set,
+                  "A size or attribute of the program, as in --set B=128; --set float=f64 computes in f64")
+      ->type_name("NAME=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  verb.add_option("--model", options.name, "Which recipe or model, where the file has several")->type_name("NAME");
+}
+
+void AddCompileOptions(CLI::App& verb, ModelOptions& options) {
+  verb.add_option("--threads", options.threads,
+                  "Threads of a step; without it as many as the affinity mask and the control group allow. Results do "
+                  "not depend on it")
+      ->check(CLI::Range(1, 256))
+      ->type_name("N");
+  verb.add_option("--target", options.target,
+                  "host, avx512, avx2 or baseline: which instructions may be used. Results do not depend on it")
+      ->type_name("NAME");
+  verb.add_option("--fuse", options.fuse,
+                  "on, or off: every statement is a kernel of its own. Results do not depend on it")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->type_name("on|off");
+  verb.add_flag("--interpret", options.interpret,
+                "Let the interpreter run the program: slow, and the definition of every result");
+  verb.add_option("--bisect", options.bisect,
+                  "Stop after the first N passes that change something, and interpret what is there: finds a pass that "
+                  "is wrong")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  verb.add_flag("--timings", options.timings, "Print how long each stage of the compiler took, on standard error");
+}
+
+void AddSeed(CLI::App& verb, ModelOptions& options) {
+  verb.add_option("--seed", options.seed,
+                  "Replaces the seed of the program: initial values, shuffling, everything random")
+      ->type_name("N");
+}
+
+void AddJson(CLI::App& verb, ModelOptions& options) {
+  verb.add_flag("--json", options.json, "Print one JSON object instead of text");
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ParseSet(const std::vector<std::string>& set) {
+  std::map<std::string, std::string> values;
+  for (const std::string& one : set) {
+    const size_t equals = one.find('=');
+    if (equals == 0 || equals == std::string::npos || equals + 1 == one.size()) {
+      return absl::InvalidArgumentError(absl::StrCat("--set ", one, ": expected NAME=VALUE, as in --set B=128"));
+    }
+    if (!values.emplace(one.substr(0, equals), one.substr(equals + 1)).second) {
+      return absl::InvalidArgumentError(absl::StrCat("--set ", one, ": ", one.substr(0, equals), " is set twice"));
+    }
+  }
+  return values;
+}
+
+absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
+  Model model;
+  ASSIGN_OR_RETURN(model.module, frontend::LoadProgram(options.file));
+  ASSIGN_OR_RETURN(model.lower.set, ParseSet(options.set));
+  model.lower.name = options.name;
+  model.threads = options.threads > 0 ? options.threads : runtime::UsableThreads();
+  if (options.threads > runtime::UsableThreads()) {
+    std::fprintf(stderr, "gradus: warning: %lld threads on %lld processors take turns; fewer would be faster\n",
+                 static_cast<long long>(options.threads), static_cast<long long>(runtime::UsableThreads()));
+  }
+  if (const frontend::ast::Graph* graph = FindGraph(model.module)) {
+    if (!options.set.empty())
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.file, ": a printed graph has its sizes written out; --set has nothing to set"));
+    frontend::Diagnostics diagnostics;
+    model.graph = frontend::ReadGraph(*graph, diagnostics);
+    RETURN_IF_ERROR(diagnostics.ToStatus());
+    return model;
+  }
+  ASSIGN_OR_RETURN(model.program, frontend::Describe(model.module, model.lower));
+  return model;
+}
+
+absl::StatusOr<Model> LoadProgramModel(const ModelOptions& options, absl::string_view what) {
+  ASSIGN_OR_RETURN(Model model, LoadModel(options));
+  if (model.graph)
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.file, ": is a printed graph; ", what, " needs the program that it was printed from"));
+  return model;
+}
+
+runtime::CompileOptions CompileOptionsOf(const ModelOptions& options, const Model& model) {
+  runtime::CompileOptions compile;
+  compile.lower = model.lower;
+  compile.target = options.target;
+  compile.threads = model.threads;
+  compile.fuse = options.fuse == "on";
+  compile.interpret = options.interpret;
+  compile.bisect = options.bisect;
+  return compile;
+}
+
+absl::StatusOr<runtime::Compiled> CompileModel(const ModelOptions& options, const Model& model,
+                                               absl::Span<const runtime::EntryRequest> requests) {
+  runtime::CompileOptions compile = CompileOptionsOf(options, model);
+  runtime::Progress progress(/*enabled=*/true, kQuietCompile);
+  compile.progress = [&](absl::string_view doing) { progress.Update(-1, absl::StrCat("compiling ", doing)); };
+  absl::StatusOr<runtime::Compiled> compiled = model.graph
+                                                   ? runtime::CompileGraph(model.graph->Clone(), compile)
+                                                   : runtime::Compile(model.module, model.program, requests, compile);
+  progress.Clear();
+  if (compiled.ok() && options.timings) PrintTimings(*compiled);
+  return compiled;
+}
+
+absl::StatusOr<runtime::Dataset> LoadData(const Model& model, DataOf which, const std::string& npz) {
+  if (!npz.empty()) return runtime::LoadDatasetFromNpz(model.program, npz);
+  std::map<int64_t, frontend::Program> at_batch;
+  const runtime::BindingsForBatch for_batch =
+      [&](int64_t batch) -> absl::StatusOr<const std::vector<frontend::DataBinding>*> {
+    if (!at_batch.contains(batch)) {
+      ASSIGN_OR_RETURN(frontend::Program program,
+                       frontend::Describe(model.module, runtime::AtBatch(model.lower, model.program, batch)));
+      at_batch.emplace(batch, std::move(program));
+    }
+    const frontend::Program& program = at_batch.at(batch);
+    return which == DataOf::kTraining ? &program.data : &program.validate;
+  };
+  return runtime::LoadDataset(model.program, which == DataOf::kTraining ? model.program.data : model.program.validate,
+                              model.module.directory, for_batch);
+}
+
+absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string bytes, runtime::ReadFile(path));
+  if (!absl::EndsWith(path, ".npz")) {
+    ASSIGN_OR_RETURN(runtime::SavedTensors saved, runtime::ParseSafetensors(path, bytes));
+    return std::move(saved.tensors);
+  }
+  ASSIGN_OR_RETURN(auto arrays, runtime::ParseNpz(path, bytes));
+  std::map<std::string, ir::Tensor> tensors;
+  for (auto& [name, tensor] : arrays) tensors.emplace(name, std::move(tensor));
+  return tensors;
+}
+
+int64_t SeedOf(const ModelOptions& options, const Model& model) { return options.seed.value_or(model.program.seed); }
+
+// Four places, or three digits of what is smaller.
+std::string Number(double value) {
+  const double magnitude = value < 0 ? -value : value;
+  return magnitude == 0 || magnitude >= 0.001 ? absl::StrFormat("%.4f", value) : absl::StrFormat("%.2e", value);
+}
+
+std::string Describe(const runtime::Averages& averages) {
+  std::string text;
+  for (const auto& [name, value] : averages) absl::StrAppend(&text, text.empty() ? "" : "  ", name, " ", Number(value));
+  return text;
+}
+
+std::string DescribeMemory(const runtime::Executable& executable, int64_t data_bytes) {
+  using runtime::HumanBytes;
+  const runtime::MemoryUse use = executable.memory();
+  return absl::StrCat("memory: arena ", HumanBytes(use.arena), " (", HumanBytes(use.state),
+                      " of it parameters and state), scratch ", HumanBytes(use.scratch), ", code ",
+                      HumanBytes(use.code), ", data ", HumanBytes(data_bytes));
+}
+
+}  // namespace gradus::tools

@@ -1,0 +1,100 @@
+// gradus show: a program at any stage of the compiler.
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "codegen/compile.h"
+#include "ir/check.h"
+#include "ir/printer.h"
+#include "tools/model.h"
+#include "tools/verb.h"
+
+namespace gradus::tools {
+namespace {
+
+constexpr char kAbout[] =
+    "Print a program at a stage of the compiler.\n"
+    "\n"
+    "Print what the compiler makes of a program, at one stage:\n"
+    "\n"
+    "  parsed      the model and its recipe as one graph, gradients still to be filled in\n"
+    "  step        after backpropagation\n"
+    "  simplified  after algebra; from here on no pass changes a bit of any result\n"
+    "  fused       statements grouped into kernels; --reasons says why (not)\n"
+    "  plan        ordered, every value with its place in the arena\n"
+    "  llvm, asm   the code\n"
+    "\n"
+    "  gradus show examples/mlp.gr --stage fused\n"
+    "  gradus show examples/mlp.gr --stage plan --entry predict --threads 1\n"
+    "  gradus show printed.gr --stage fused       a graph that was printed earlier\n";
+
+struct ShowOptions {
+  ModelOptions model;
+  std::string stage = "plan", entry = "step";
+  bool reasons = false;
+};
+
+frontend::Entry EntryOf(const std::string& name) {
+  if (name == "evaluate") return frontend::Entry::kEvaluate;
+  if (name == "predict") return frontend::Entry::kPredict;
+  return name == "initialize" ? frontend::Entry::kInitialize : frontend::Entry::kStep;
+}
+
+absl::StatusOr<ir::Graph> EntryGraph(const ShowOptions& options, const Model& model) {
+  if (model.graph) return model.graph->Clone();
+  if (!model.program.trains && (options.entry == "step" || options.entry == "evaluate")) {
+    return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe, so there is no ",
+                                                   options.entry, "; --entry predict shows the model"));
+  }
+  return frontend::Lower(model.module, model.lower, EntryOf(options.entry));
+}
+
+absl::Status Run(const ShowOptions& options) {
+  ASSIGN_OR_RETURN(const Model model, LoadModel(options.model));
+  ASSIGN_OR_RETURN(ir::Graph graph, EntryGraph(options, model));
+  const runtime::CompileOptions compile = CompileOptionsOf(options.model, model);
+  std::vector<passes::FusionDecision> decisions;
+  const bool code = options.stage == "llvm" || options.stage == "asm";
+  if (options.stage != "parsed") {
+    ASSIGN_OR_RETURN(const auto reports, runtime::Transform(graph, compile, code ? "" : options.stage, &decisions));
+    if (options.model.timings) {
+      for (const auto& report : reports)
+        std::fprintf(stderr, "%9.3f ms  %s%s\n", report.seconds * 1e3, report.name.c_str(),
+                     report.changed ? "" : " (changed nothing)");
+    }
+  }
+  std::string text;
+  if (!code) {
+    text = ir::Print(graph);
+  } else {
+    const ir::Graph* const graphs[] = {&graph};
+    ASSIGN_OR_RETURN(text, options.stage == "llvm" ? codegen::ShowLlvm(graphs) : codegen::ShowAssembly(graphs));
+  }
+  std::fputs(text.c_str(), stdout);
+  if (options.reasons) {
+    for (const passes::FusionDecision& d : decisions)
+      std::printf("# %s into %s: %s\n", d.statement.c_str(), d.into.c_str(),
+                  d.allowed ? "yes" : absl::StrCat("no, ", d.reason).c_str());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddShow(CLI::App& gradus, Action& action) {
+  auto options = std::make_shared<ShowOptions>();
+  CLI::App* verb = gradus.add_subcommand("show", kAbout);
+  AddProgramOptions(*verb, options->model);
+  verb->add_option("--stage", options->stage, "parsed, step, simplified, fused, plan, llvm or asm")
+      ->check(CLI::IsMember({"parsed", "step", "simplified", "fused", "plan", "llvm", "asm"}))
+      ->type_name("STAGE")
+      ->capture_default_str();
+  verb->add_option("--entry", options->entry, "step, evaluate, predict or initialize")
+      ->check(CLI::IsMember({"step", "evaluate", "predict", "initialize"}))
+      ->type_name("ENTRY")
+      ->capture_default_str();
+  verb->add_flag("--reasons", options->reasons, "Also print every decision of fusion, with its reason");
+  AddCompileOptions(*verb, options->model);
+  verb->callback([options, &action] { action = [options] { return ExitCodeOf(Run(*options)); }; });
+}
+
+}  // namespace gradus::tools
