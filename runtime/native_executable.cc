@@ -23,7 +23,9 @@ std::vector<NamedType> TypesOf(const std::vector<codegen::Binding>& bindings) {
   return types;
 }
 
-void WaitInBarrier(codegen::StepContext*, const int64_t*, int64_t) { ThreadPool::PauseInBarrier(); }
+void WaitInBarrier(codegen::StepContext*, const int64_t* word, int64_t value) {
+  ThreadPool::PauseInBarrier(word, value);
+}
 
 class NativeExecutable : public Executable {
  public:

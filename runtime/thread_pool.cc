@@ -2,7 +2,9 @@
 
 #include <immintrin.h>
 #include <sched.h>
+#include <time.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "ir/check.h"
@@ -14,6 +16,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kSpin = std::chrono::microseconds(200);  // at least the 100 µs of codegen.md §7
 constexpr int kRoundsBetweenClocks = 64;
+constexpr std::chrono::nanoseconds kBarrierSpin = std::chrono::microseconds(50);
+constexpr auto kBarrierYield = std::chrono::microseconds(100);
+constexpr std::chrono::nanoseconds kNap = std::chrono::microseconds(20);
+constexpr int64_t kOversubscribedSpins = 64;
+constexpr int kRoundsBetweenYields = 16;
 
 // Spins until done() or until `kSpin` is over; yields in each round where `yield` holds. Returns whether done().
 template <typename Done>
@@ -77,6 +84,29 @@ void ThreadPool::Work(int64_t index) {
   }
 }
 
-void ThreadPool::PauseInBarrier() { sched_yield(); }
+int64_t ThreadPool::spins() const {
+  // A pause is 4 ns on some processors and 45 ns on others.
+  static const int64_t spins = [] {
+    const Clock::time_point start = Clock::now();
+    for (int i = 0; i < 1024; ++i) _mm_pause();
+    const auto passed = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+    return std::clamp<int64_t>(kBarrierSpin.count() * 1024 / std::max<int64_t>(passed, 1), 256, 1 << 16);
+  }();
+  return oversubscribed_ ? kOversubscribedSpins : spins;
+}
+
+void ThreadPool::PauseInBarrier(const int64_t* word, int64_t value) {
+  const auto reached = [&] { return __atomic_load_n(word, __ATOMIC_ACQUIRE) >= value; };
+  const Clock::time_point end = Clock::now() + kBarrierYield;
+  do {
+    for (int i = 0; i < kRoundsBetweenYields; ++i) {
+      if (reached()) return;
+      _mm_pause();
+    }
+    sched_yield();
+  } while (Clock::now() < end);
+  const struct timespec nap = {0, kNap.count()};
+  nanosleep(&nap, nullptr);
+}
 
 }  // namespace gradus::runtime

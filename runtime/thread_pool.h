@@ -31,10 +31,12 @@ class ThreadPool {
   // Calls region(0) here and region(1), …, region(threads() - 1) on the workers; returns when all of them have.
   void Run(absl::FunctionRef<void(int64_t)> region);
 
-  // How many rounds of a barrier's loop native code should spin before it asks PauseInBarrier.
-  int64_t spins() const { return oversubscribed_ ? 64 : int64_t{1} << 16; }
-  // What a thread does that has spun so long: leave the processor to whoever it waits for.
-  static void PauseInBarrier();
+  // How many rounds of a barrier's loop native code should spin before it calls PauseInBarrier: about 50 µs, measured
+  // once, or few where others may need the processor.
+  int64_t spins() const;
+  // What a thread does that has spun so long and waits for *word to become at least `value`: it yields for a while,
+  // and then sleeps for short times, so that the processor it leaves idle can take the thread it waits for.
+  static void PauseInBarrier(const int64_t* word, int64_t value);
 
  private:
   void Work(int64_t index);

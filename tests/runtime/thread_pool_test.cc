@@ -23,12 +23,12 @@ TEST(ThreadPoolTest, EveryThreadRunsARegionOnceWithItsOwnIndex) {
 
 TEST(ThreadPoolTest, AllThreadsAreInTheRegionTogether) {
   ThreadPool pool(3);
-  std::atomic<int> arrived{0};
+  int64_t arrived = 0;
   pool.Run([&](int64_t) {
-    arrived.fetch_add(1);
-    while (arrived.load() < 3) ThreadPool::PauseInBarrier();
+    __atomic_fetch_add(&arrived, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&arrived, __ATOMIC_ACQUIRE) < 3) ThreadPool::PauseInBarrier(&arrived, 3);
   });
-  EXPECT_EQ(arrived.load(), 3);
+  EXPECT_EQ(arrived, 3);
 }
 
 TEST(ThreadPoolTest, ParkedWorkersWakeAgain) {
