@@ -160,13 +160,14 @@ ir::RegionView Groups::View(absl::Span<const int> groups) const {
   const auto inside = [&](int node) { return std::find(groups.begin(), groups.end(), group_[node]) != groups.end(); };
   ir::RegionView view;
   absl::flat_hash_map<const Statement*, bool> seen;
+  // What a contraction reads is a parameter for the others too.
+  for (int node : nodes) {
+    if (nodes_[node].statement->op != Op::kDot) continue;
+    for (const Value* operand : nodes_[node].statement->operands) seen.emplace(operand->definition, true);
+  }
   for (int node : nodes) {
     const Statement& s = *nodes_[node].statement;
-    for (const Value* operand : s.operands) {
-      const Statement* definition = operand->definition;
-      const bool reads_value = s.op == Op::kDot && definition != nullptr && !IsScalarLiteral(*definition);
-      if (!reads_value) CollectAccesses(operand, view.statements, seen);
-    }
+    for (const Value* operand : s.operands) CollectAccesses(operand, view.statements, seen);
     view.statements.push_back(&s);
     bool yields = nodes_[node].escapes;
     for (int user : nodes_[node].users) yields |= !inside(user);
