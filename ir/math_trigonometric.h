@@ -1,12 +1,11 @@
-// sin and cos: 1.5 ulp for |x| ≤ 2^18 in f32 and 2^47 in f64, 6 ulp to 2^22 and 2^50 (n comes from one product, so |r|
-// may pass π/4 there). Beyond, where neighbouring floats are half a radian and more apart, the
-//   phase is taken as 0: sin = ±0, cos = 1. Infinity gives NaN.
+// sin and cos: 1.5 ulp for every finite x. Infinity gives NaN.
 //
-// x = n π/2 + r with π/2 in three parts, the remainder r in two (the parts that the second subtraction loses are added
-// back), then the minimax polynomials of sin and cos on [-π/4, π/4], of which the quadrant n mod 4 selects one and its
-// sign.
+// x = n π/2 + r, the remainder r in two parts, then the minimax polynomials of sin and cos on [-π/4, π/4], of which the
+// quadrant n mod 4 selects one and its sign. Below 2^18 (f32) and 2^47 (f64) r is Cody and Waite's: n times π/2 in
+// three parts is subtracted, and what the second subtraction loses is added back. Above, math_large_phase.h has it.
 #pragma once
 
+#include "ir/math_large_phase.h"
 #include "ir/math_polynomial.h"
 
 namespace gradus::ir {
@@ -19,19 +18,13 @@ inline constexpr double kCosTail32[] = {0x1.55554ap-5, -0x1.6c0c8cp-10, 0x1.9a02
 inline constexpr double kCosTail64[] = {0x1.555555555554cp-5,   -0x1.6c16c16c15184p-10, 0x1.a01a019cb26fap-16,
                                         -0x1.27e4f80a76dfep-22, 0x1.1ee9ec481433cp-29,  -0x1.8faecf64cd3ap-37};
 
-inline constexpr Split kHalfPiFor32 = {{0x1.921fb6p+0, -0x1.777a5cp-25, -0x1.ee59dap-50}};
-inline constexpr Split kHalfPiFor64 = {{0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110}};
 inline constexpr double kTwoOverPi = 0x1.45f306dc9c883p-1;
 
+// The phase of 0 ≤ a ≤ 2^kLargePhaseExponent.
 template <typename P>
-inline constexpr double kLargestPhase = P::kBits == 32 ? 0x1p22 : 0x1p50;
-
-// sin(|x| + quarter π/2); the caller owns the sign that x gives.
-template <typename P>
-F<P> SinOfMagnitude(F<P> x, int quarter) {
+Phase<P> SmallPhase(F<P> a) {
   constexpr Split kHalfPi = ForWidth<P>(kHalfPiFor32, kHalfPiFor64);
   const F<P> magic = kMagic<P>;
-  const F<P> a = Abs(x);
   const F<P> shifted = Fma(a, F<P>(kTwoOverPi), magic);
   const F<P> n = shifted - magic;
   const F<P> first = Fma(n, F<P>(-kHalfPi.part[0]), a);  // exact
@@ -41,10 +34,19 @@ F<P> SinOfMagnitude(F<P> x, int quarter) {
   const F<P> lost = ((first - second) - product) - product_low;
   const F<P> third = Fma(n, F<P>(-kHalfPi.part[2]), lost);
   const F<P> sum = second + third;
-  const B<P> reducible = a <= F<P>(kLargestPhase<P>);
-  const F<P> r = Select(reducible, sum, a - a);  // infinity and NaN give NaN
-  const F<P> r_low = Select(reducible, third - (sum - second), F<P>(0));
-  const I<P> quadrant = Select(reducible, Bits(shifted), I<P>(0)) + I<P>(quarter);
+  return {sum, third - (sum - second), Bits(shifted)};
+}
+
+// sin(|x| + quarter π/2); the caller owns the sign that x gives.
+template <typename P>
+F<P> SinOfMagnitude(F<P> x, int quarter) {
+  const F<P> a = Abs(x);
+  const B<P> small = a < F<P>(ExactPowerOfTwo(kLargePhaseExponent<P>));
+  const Phase<P> if_small = SmallPhase(a);
+  const Phase<P> if_large = LargePhase(a);
+  const F<P> r = Select(small, if_small.r, if_large.r);
+  const F<P> r_low = Select(small, if_small.r_low, if_large.r_low);
+  const I<P> quadrant = Select(small, if_small.quadrant, if_large.quadrant) + I<P>(quarter);
 
   const F<P> z = r * r;
   const F<P> sine = r + Fma(r * z, Horner(z, kSinTail32, kSinTail64), r_low);
