@@ -74,11 +74,12 @@ class Generator {
 
   Shape AnyShape(int64_t max_rank = 4) {
     static const std::vector<int64_t> kExtents = {1, 1, 2, 3, 3, 4, 5, 7, 8, 9, 16, 17, 31, 64, 70};
+    static const std::vector<int64_t> kLongExtents = {65, 129, 256, 257, 513, 1024, 1025, 2500};
     Shape shape;
     const int64_t rank = random_.Below(max_rank + 1);
     int64_t elements = 1;
     for (int64_t i = 0; i < rank; ++i) {
-      int64_t extent = random_.Of(kExtents);
+      int64_t extent = random_.Of(options_.long_axes && random_.OneIn(3) ? kLongExtents : kExtents);
       if (elements * extent > options_.max_elements / 4) extent = 2;
       if (elements * extent > options_.max_elements / 4) extent = 1;
       elements *= extent;
