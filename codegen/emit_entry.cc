@@ -45,7 +45,19 @@ class EntryEmitter {
     SetTargetAttributes(target_, *function_);
     b_.SetInsertPoint(llvm::BasicBlock::Create(b_.getContext(), "entry", function_));
     context_ = function_->getArg(0);
-    thread_ = graph_.threads == 1 ? b_.getInt64(0) : static_cast<Value*>(function_->getArg(1));
+    // A step too small to share runs on thread 0 without a barrier; the others have nothing to do.
+    const auto alone = [](const auto& s) { return !ir::IsExecuted(*s) || ir::RunsOnThreadZero(*s); };
+    const auto& statements = graph_.body.statements;
+    threads_ = std::all_of(statements.begin(), statements.end(), alone) ? 1 : graph_.threads;
+    thread_ = threads_ == 1 ? b_.getInt64(0) : static_cast<Value*>(function_->getArg(1));
+    if (threads_ < graph_.threads) {
+      llvm::BasicBlock* idle = llvm::BasicBlock::Create(b_.getContext(), "idle", function_);
+      llvm::BasicBlock* work = llvm::BasicBlock::Create(b_.getContext(), "work", function_);
+      b_.CreateCondBr(b_.CreateICmpNE(function_->getArg(1), b_.getInt64(0)), idle, work);
+      b_.SetInsertPoint(idle);
+      b_.CreateRet(b_.getInt32(kRunFinished));
+      b_.SetInsertPoint(work);
+    }
     Prologue();
     Steps(function_->getArg(3));
   }
@@ -93,7 +105,7 @@ class EntryEmitter {
       cursors_.push_back(cursor);
       entry_.inputs.push_back({name, s->result()->type, -1});
     }
-    generation_ = graph_.threads == 1 ? nullptr : b_.CreateLoad(b_.getInt64Ty(), FlagPointer(b_, context_, thread_));
+    generation_ = threads_ == 1 ? nullptr : b_.CreateLoad(b_.getInt64Ty(), FlagPointer(b_, context_, thread_));
   }
 
   Value* Counter(int k) { return At(counters_, 8 * k); }
@@ -158,7 +170,7 @@ class EntryEmitter {
       const auto emit = [&] {
         for (const Statement* s : alone) Call(*s, 1);
       };
-      if (graph_.threads == 1) {
+      if (threads_ == 1) {
         emit();
       } else {
         EmitIf(b_, b_.CreateICmpEQ(thread_, b_.getInt64(0)), emit);
@@ -174,11 +186,11 @@ class EntryEmitter {
         continue;
       }
       if (!ir::IsExecuted(s)) continue;
-      const bool one = graph_.threads == 1 || ir::RunsOnThreadZero(s);
+      const bool one = threads_ == 1 || ir::RunsOnThreadZero(s);
       if (!one) {
         flush();
         for (const auto& result : s.results) finished_before_.insert(result.get());
-        Call(s, graph_.threads);
+        Call(s, threads_);
       } else {
         alone.push_back(&s);
       }
@@ -187,9 +199,9 @@ class EntryEmitter {
   }
 
   void Barrier() {
-    if (graph_.threads == 1) return;
+    if (threads_ == 1) return;
     generation_ = b_.CreateAdd(generation_, b_.getInt64(1));
-    b_.CreateCall(BarrierRoutine(module_, graph_.threads), {context_, thread_, generation_});
+    b_.CreateCall(BarrierRoutine(module_, threads_), {context_, thread_, generation_});
   }
 
   Value* PointerTo(const ir::Value* value) {
@@ -282,7 +294,7 @@ class EntryEmitter {
         });
       }
     };
-    if (graph_.threads == 1) {
+    if (threads_ == 1) {
       copy();
     } else {
       EmitIf(b_, b_.CreateICmpEQ(thread_, b_.getInt64(0)), copy);
@@ -305,7 +317,7 @@ class EntryEmitter {
     const auto count = [&] {
       b_.CreateStore(b_.CreateAdd(finished_, b_.getInt64(1)), FieldPointer(b_, context_, offsetof(StepContext, step)));
     };
-    if (graph_.threads == 1) {
+    if (threads_ == 1) {
       Value* result = look();
       count();
       return result;
@@ -339,6 +351,7 @@ class EntryEmitter {
   CompiledEntry& entry_;
   Builder b_;
   llvm::Function* function_ = nullptr;
+  int64_t threads_ = 1;  // that take part
   Value* context_ = nullptr;
   Value* thread_ = nullptr;
   Value* control_ = nullptr;
