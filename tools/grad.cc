@@ -15,20 +15,20 @@ namespace {
 constexpr char kAbout[] =
     "Print the training step, gradient and all.\n"
     "\n"
-    "Print the training step of a recipe: forward, backward and update as statements of the same language. The "
-    "adjoint\n"
-    "of h is d.h; what stands behind | says which line of the program a statement comes from.\n"
+    "Print the training step of a recipe: forward, backward and update as statements of the same language, as\n"
+    "backpropagation writes them. The adjoint of h is d.h; what stands behind | says which line of the program a\n"
+    "statement comes from.\n"
     "\n"
     "  gradus grad examples/textbook/regression.gr\n"
     "  gradus grad examples/digits.gr --section backward\n"
-    "  gradus grad examples/digits.gr --raw               as backpropagation left it, before it is simplified\n"
+    "  gradus grad examples/digits.gr --simplified        as the later passes make it shorter\n"
     "\n"
     "What is printed is a program: `gradus show` and `gradus bench` take it back.";
 
 struct GradOptions {
   ModelOptions model;
   std::string section;
-  bool raw = false;
+  bool simplified = false;
 };
 
 // The lines of one section of a printed graph.
@@ -53,7 +53,7 @@ absl::Status Run(const GradOptions& options) {
                                                    " { minimize … }` says what to differentiate"));
   ASSIGN_OR_RETURN(ir::Graph step, frontend::Lower(model.module, model.lower, frontend::Entry::kStep));
   RETURN_IF_ERROR(
-      runtime::Transform(step, CompileOptionsOf(options.model, model), options.raw ? "step" : "simplified").status());
+      runtime::Transform(step, CompileOptionsOf(options.model, model), options.simplified ? "simplified" : "step").status());
   const std::string text = ir::Print(step);
   std::fputs((options.section.empty() ? text : SectionOf(text, options.section)).c_str(), stdout);
   return absl::OkStatus();
@@ -68,7 +68,7 @@ void AddGrad(CLI::App& gradus, Action& action) {
   verb->add_option("--section", options->section, "Only one section")
       ->check(CLI::IsMember({"forward", "backward", "update"}))
       ->type_name("forward|backward|update");
-  verb->add_flag("--raw", options->raw, "As backpropagation left it");
+  verb->add_flag("--simplified", options->simplified, "After the passes that make it shorter: equal things joined, constants folded");
   verb->callback([options, &action] { action = [options] { return ExitCodeOf(Run(*options)); }; });
 }
 
