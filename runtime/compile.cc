@@ -12,6 +12,8 @@
 #include "codegen/target_machine.h"
 #include "ir/check.h"
 #include "ir/interpreter.h"
+#include "ir/storage.h"
+#include "ir/threads.h"
 #include "passes/dce.h"
 #include "passes/pipeline.h"
 #include "runtime/interpreted_executable.h"
@@ -29,14 +31,51 @@ double SecondsSince(Clock::time_point start) { return std::chrono::duration<doub
 
 bool Interprets(const CompileOptions& options) { return options.interpret || options.bisect >= 0; }
 
+bool Plans(const CompileOptions& options, const std::string& stage) {
+  return !Interprets(options) && (stage.empty() || stage == "plan");
+}
+
+absl::StatusOr<std::vector<passes::PassReport>> RunPipeline(ir::Graph& graph, const CompileOptions& options,
+                                                            const std::string& stage,
+                                                            std::vector<passes::FusionDecision>* decisions) {
+  passes::RunOptions run;
+  ASSIGN_OR_RETURN(run.options.target, codegen::ParseTarget(options.target));
+  run.options.threads = options.threads;
+  run.options.fuse = options.fuse;
+  run.options.decisions = decisions;
+  run.limit = options.bisect;
+  run.stop_after = stage;
+  if (options.progress) {
+    run.on_pass = [&](absl::string_view pass, const ir::Graph& g) {
+      options.progress(absl::StrCat(g.name, ": ", pass));
+    };
+  }
+  return passes::RunPasses(passes::kStepPipeline, graph, run);
+}
+
+// Whether every kernel of a planned graph runs on thread 0: further threads would only wait in barriers for it.
+bool IsWorkForOneThread(const ir::Graph& graph) {
+  return std::all_of(graph.body.statements.begin(), graph.body.statements.end(), [](const auto& s) {
+    return ir::IsDeclaration(s->op) || s->op == ir::Op::kConstant || s->op == ir::Op::kBarrier || ir::IsView(*s) ||
+           ir::RunsOnThreadZero(*s);
+  });
+}
+
 // Transforms every graph, compiles them together, and fills what Compiled has but the entries' places and initialisers.
 absl::StatusOr<Compiled> Finish(std::vector<EntryGraph> entries, const std::string& path, const CompileOptions& options,
                                 std::vector<StageTime> times, Clock::time_point start) {
   Compiled compiled;
   compiled.times = std::move(times);
+  for (const EntryGraph& entry : entries) {
+    for (IndexBound& bound : FindIndexBounds(entry.graph, path)) compiled.bounds.push_back(std::move(bound));
+  }
   const std::string last_stage = options.interpret ? kFrozenStage : "";
+  CompileOptions agreed = options;  // the first entry decides how many threads there are
   for (EntryGraph& entry : entries) {
-    ASSIGN_OR_RETURN(const auto reports, Transform(entry.graph, options, last_stage));
+    const bool first = &entry == &entries.front();
+    ASSIGN_OR_RETURN(const auto reports, first ? Transform(entry.graph, options, last_stage)
+                                               : RunPipeline(entry.graph, agreed, last_stage, nullptr));
+    if (first && Plans(options, last_stage)) agreed.threads = entry.graph.threads;
     for (const passes::PassReport& report : reports) {
       compiled.times.push_back({absl::StrCat(entry.graph.name, ": ", report.name), report.seconds});
     }
@@ -74,18 +113,15 @@ frontend::LowerOptions AtBatch(const frontend::LowerOptions& options, const fron
 absl::StatusOr<std::vector<passes::PassReport>> Transform(ir::Graph& graph, const CompileOptions& options,
                                                           const std::string& stage,
                                                           std::vector<passes::FusionDecision>* decisions) {
-  passes::RunOptions run;
-  ASSIGN_OR_RETURN(run.options.target, codegen::ParseTarget(options.target));
-  run.options.threads = options.threads;
-  run.options.fuse = options.fuse;
-  run.options.decisions = decisions;
-  run.limit = options.bisect;
-  run.stop_after = stage;
-  if (options.progress)
-    run.on_pass = [&](absl::string_view pass, const ir::Graph& g) {
-      options.progress(absl::StrCat(g.name, ": ", pass));
-    };
-  return passes::RunPasses(passes::kStepPipeline, graph, run);
+  if (options.threads == 1 || !Plans(options, stage)) return RunPipeline(graph, options, stage, decisions);
+  const ir::Graph lowered = graph.Clone();
+  ASSIGN_OR_RETURN(auto reports, RunPipeline(graph, options, stage, decisions));
+  if (!IsWorkForOneThread(graph)) return reports;
+  CompileOptions one = options;
+  one.threads = 1;
+  graph = lowered.Clone();
+  if (decisions != nullptr) decisions->clear();
+  return RunPipeline(graph, one, stage, decisions);
 }
 
 absl::StatusOr<Compiled> Compile(const frontend::Module& module, const frontend::Program& program,

@@ -11,6 +11,7 @@
 #include "frontend/program.h"
 #include "passes/run.h"
 #include "runtime/executable.h"
+#include "runtime/index_bounds.h"
 #include "runtime/trainer.h"
 
 namespace gradus::runtime {
@@ -18,10 +19,10 @@ namespace gradus::runtime {
 struct CompileOptions {
   frontend::LowerOptions lower;
   std::string target = "host";  // or avx512, avx2, baseline
-  int64_t threads = 1;
-  bool fuse = true;        // without: every statement is its own kernel
-  bool interpret = false;  // the interpreter runs the graphs as they are once their order is fixed
-  int64_t bisect = -1;     // stop after so many passes that changed a graph, and interpret what is there; -1: no limit
+  int64_t threads = 1;          // at most: a step whose kernels are all too small for several has one
+  bool fuse = true;             // without: every statement is its own kernel
+  bool interpret = false;       // the interpreter runs the graphs as they are once their order is fixed
+  int64_t bisect = -1;  // stop after so many passes that changed a graph, and interpret what is there; -1: no limit
   // Called with what is being done (`mlp.step: fuse`), a few dozen times a program.
   std::function<void(absl::string_view doing)> progress;
 };
@@ -40,7 +41,8 @@ struct StageTime {
 struct Compiled {
   std::unique_ptr<Executable> executable;
   EntryIndex entries;
-  ir::Graph initialize;  // the initial value of every param and state; interpreted
+  std::vector<IndexBound> bounds;  // of the inputs of all entries
+  ir::Graph initialize;            // the initial value of every param and state; interpreted
   std::vector<StageTime> times;
   double seconds = 0;
 };

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
+#include "runtime/interpreted_executable.h"
 #include "runtime/machine.h"
 #include "runtime/progress.h"
 #include "runtime/state_hash.h"
@@ -141,8 +142,9 @@ absl::StatusOr<runtime::Dataset> LoadBenchData(const BenchOptions& options, Mode
   if (!model.graph) return LoadData(model, DataOf::kTraining, options.data);
   // A printed graph has no recipe: its inputs as they are declared, one such value a step.
   for (const auto& statement : model.graph->body.statements) {
-    const ir::Value& value = *statement->results[0];
-    if (statement->op == ir::Op::kInput && value.name != "step" && value.name != "epoch" && value.name != "seed") {
+    if (statement->op != ir::Op::kInput) continue;
+    const ir::Value& value = *statement->result();
+    if (!runtime::IsProvidedInput(value.name)) {
       const int64_t batch_axis = value.type.rank() > 0 ? 0 : -1;
       model.program.inputs.push_back({value.name, value.type, batch_axis, false});
     }
@@ -181,6 +183,7 @@ absl::Status Run(const BenchOptions& options) {
   }
   const Clock::time_point start = Clock::now();
   ASSIGN_OR_RETURN(const runtime::Compiled compiled, CompileModel(options.model, model, {{frontend::Entry::kStep, 0}}));
+  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, data));
   runtime::Executable& executable = *compiled.executable;
   RETURN_IF_ERROR(
       runtime::InitializeState(compiled.initialize, SeedOf(options.model, model), init, options.init, executable));

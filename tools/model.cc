@@ -177,10 +177,11 @@ absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string&
 
 int64_t SeedOf(const ModelOptions& options, const Model& model) { return options.seed.value_or(model.program.seed); }
 
-// Four places, or three digits of what is smaller.
+// Four places, or three digits of what is very small or large.
 std::string Number(double value) {
   const double magnitude = value < 0 ? -value : value;
-  return magnitude == 0 || magnitude >= 0.001 ? absl::StrFormat("%.4f", value) : absl::StrFormat("%.2e", value);
+  return magnitude == 0 || (magnitude >= 0.001 && magnitude < 1e6) ? absl::StrFormat("%.4f", value)
+                                                                   : absl::StrFormat("%.2e", value);
 }
 
 std::string Describe(const runtime::Averages& averages) {
