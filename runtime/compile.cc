@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "codegen/compile.h"
 #include "codegen/target_machine.h"
+#include "frontend/locate.h"
 #include "ir/check.h"
 #include "ir/interpreter.h"
 #include "ir/storage.h"
@@ -144,10 +145,11 @@ absl::StatusOr<Compiled> Compile(const frontend::Module& module, const frontend:
     entries.push_back({std::move(graph), request.entry == frontend::Entry::kStep});
   }
   ASSIGN_OR_RETURN(ir::Graph initialize, frontend::Lower(module, options.lower, frontend::Entry::kInitialize));
-  ASSIGN_OR_RETURN(Compiled compiled,
-                   Finish(std::move(entries), module.program().source->path(), options, std::move(times), start));
-  compiled.entries = std::move(index);
-  compiled.initialize = std::move(initialize);
+  absl::StatusOr<Compiled> compiled =
+      Finish(std::move(entries), module.program().source->path(), options, std::move(times), start);
+  if (!compiled.ok()) return frontend::Locate(module, compiled.status());
+  compiled->entries = std::move(index);
+  compiled->initialize = std::move(initialize);
   return compiled;
 }
 

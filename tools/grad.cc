@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "frontend/locate.h"
 #include "ir/check.h"
 #include "ir/printer.h"
 #include "tools/model.h"
@@ -52,8 +53,9 @@ absl::Status Run(const GradOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe: `train ", model.program.model,
                                                    " { minimize … }` says what to differentiate"));
   ASSIGN_OR_RETURN(ir::Graph step, frontend::Lower(model.module, model.lower, frontend::Entry::kStep));
-  RETURN_IF_ERROR(
-      runtime::Transform(step, CompileOptionsOf(options.model, model), options.simplified ? "simplified" : "step").status());
+  const absl::string_view stage = options.simplified ? "simplified" : "step";
+  const auto reports = runtime::Transform(step, CompileOptionsOf(options.model, model), std::string(stage));
+  RETURN_IF_ERROR(frontend::Locate(model.module, reports.status()));
   const std::string text = ir::Print(step);
   std::fputs((options.section.empty() ? text : SectionOf(text, options.section)).c_str(), stdout);
   return absl::OkStatus();
@@ -68,7 +70,8 @@ void AddGrad(CLI::App& gradus, Action& action) {
   verb->add_option("--section", options->section, "Only one section")
       ->check(CLI::IsMember({"forward", "backward", "update"}))
       ->type_name("forward|backward|update");
-  verb->add_flag("--simplified", options->simplified, "After the passes that make it shorter: equal things joined, constants folded");
+  verb->add_flag("--simplified", options->simplified,
+                 "After the passes that make it shorter: equal things joined, constants folded");
   verb->callback([options, &action] { action = [options] { return ExitCodeOf(Run(*options)); }; });
 }
 

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "codegen/compile.h"
+#include "frontend/locate.h"
 #include "ir/check.h"
 #include "ir/printer.h"
 #include "tools/model.h"
@@ -55,9 +56,10 @@ absl::Status Run(const ShowOptions& options) {
   std::vector<passes::FusionDecision> decisions;
   const bool code = options.stage == "llvm" || options.stage == "asm";
   if (options.stage != "parsed") {
-    ASSIGN_OR_RETURN(const auto reports, runtime::Transform(graph, compile, code ? "" : options.stage, &decisions));
+    const auto reports = runtime::Transform(graph, compile, code ? "" : options.stage, &decisions);
+    if (!reports.ok()) return model.graph ? reports.status() : frontend::Locate(model.module, reports.status());
     if (options.model.timings) {
-      for (const auto& report : reports)
+      for (const auto& report : *reports)
         std::fprintf(stderr, "%9.3f ms  %s%s\n", report.seconds * 1e3, report.name.c_str(),
                      report.changed ? "" : " (changed nothing)");
     }
