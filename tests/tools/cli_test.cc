@@ -1,0 +1,260 @@
+// The command as a user calls it: every verb, what it prints, how it exits.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/golden.h"
+#include "tests/runtime/sample_files.h"
+#include "tests/tools/command.h"
+
+namespace gradus::tools {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+constexpr char kModel[] = R"(model m {
+  dim B = 2
+  input x : float[B,3]
+  input y : i32[B]
+  fc = linear(3, 4)
+  logits = fc(x)
+  loss = mean(cross_entropy(logits, y))
+  acc = mean(float(argmax(logits, axis=-1) == y))
+  output logits
+}
+train m {
+  minimize loss
+  optimizer sgd(lr=0.1)
+  metric acc
+  data x = "x.npy" / 4, y = "y.npy"
+  validate x = "x.npy" / 4, y = "y.npy"
+  batch B; epochs 2; seed 3
+}
+)";
+
+// m.gr with five examples, so that a batch of two leaves one over.
+class CliTest : public CommandTest {
+ protected:
+  CliTest() {
+    Write("m.gr", kModel);
+    Write("x.npy", runtime::NpyFile("|u1", "5, 3", std::string("\0\1\2\3\4\5\6\7\0\1\2\3\4\5\6", 15)));
+    Write("y.npy", runtime::NpyFile("|u1", "5,", std::string("\0\1\2\3\2", 5)));
+  }
+};
+
+const char* const kVerbs[] = {"train", "eval", "predict", "grad", "show", "check", "fmt", "bench", "ops"};
+
+TEST_F(CliTest, HelpSaysWhatThereIsAndExitsWithZero) {
+  const CommandResult help = Gradus("--help");
+  EXPECT_EQ(help.code, 0);
+  for (const char* verb : kVerbs) {
+    EXPECT_THAT(help.out, HasSubstr(absl::StrCat("\n  ", verb, " ")));
+    const CommandResult own = Gradus(absl::StrCat(verb, " --help"));
+    EXPECT_EQ(own.code, 0);
+    EXPECT_THAT(own.out, AllOf(HasSubstr(absl::StrCat("gradus ", verb)), HasSubstr("Exit codes:"))) << verb;
+  }
+}
+
+TEST_F(CliTest, TheDocumentationOfTheCommandIsItsHelp) {
+  std::string text =
+      "# The `gradus` command\n\nWhat `--help` prints; a test keeps this page so (`GRADUS_REWRITE=1` rewrites "
+      "it).\n\n```\n" +
+      Gradus("--help").out + "```\n";
+  for (const char* verb : kVerbs) {
+    std::string help = Gradus(absl::StrCat(verb, " --help")).out;
+    // The exit codes are those of the whole command.
+    help.resize(std::min(help.size(), help.find("\n\nExit codes:")));
+    absl::StrAppend(&text, "\n## gradus ", verb, "\n\n```\n", help, "\n```\n");
+  }
+  // No trailing blanks, which the help has in empty lines of descriptions.
+  std::string trimmed;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    line.resize(line.find_last_not_of(' ') + 1);
+    trimmed += line + "\n";
+  }
+  testing_support::ExpectGolden("docs/cli.md", trimmed);
+}
+
+TEST_F(CliTest, AWrongCommandLineExitsWithTwo) {
+  for (const char* arguments :
+       {"", "nonsense", "train", "train m.gr --threads 0", "train m.gr --epochs none", "train m.gr --fuse maybe",
+        "show m.gr --stage nothing", "eval m.gr", "train m.gr --unknown"}) {
+    const CommandResult result = Gradus(arguments);
+    EXPECT_EQ(result.code, 2) << arguments;
+    EXPECT_NE(result.error, "") << arguments;
+  }
+}
+
+TEST_F(CliTest, TrainPrintsEveryEpochWithItsValidationAndSaysWhatIsDropped) {
+  const CommandResult result = Gradus("train m.gr --threads 1");
+  ASSERT_EQ(result.code, 0) << result.error;
+  EXPECT_THAT(result.out,
+              HasSubstr("m: 5 examples, 2 steps of 2 an epoch (the 1 left over are dropped); compiled in "));
+  EXPECT_THAT(result.out, HasSubstr("memory: arena "));
+  EXPECT_THAT(result.out, HasSubstr("\nepoch 2/2  loss "));
+  EXPECT_THAT(result.out, HasSubstr("   validation loss "));
+  EXPECT_EQ(result.error, "");
+}
+
+TEST_F(CliTest, WhatIsSavedEvaluatesToWhatTrainingSaid) {
+  const CommandResult trained = Gradus("train m.gr --json --save w.safetensors");
+  ASSERT_EQ(trained.code, 0) << trained.error;
+  const auto epochs = nlohmann::json::parse(trained.out)["epochs"];
+  ASSERT_EQ(epochs.size(), 2u);
+  const CommandResult evaluated = Gradus("eval m.gr --json --load w.safetensors");
+  ASSERT_EQ(evaluated.code, 0) << evaluated.error;
+  const auto averages = nlohmann::json::parse(evaluated.out);
+  EXPECT_EQ(averages["loss"], epochs[1]["validation"]["loss"]);
+  EXPECT_EQ(averages["acc"], epochs[1]["validation"]["acc"]);
+  EXPECT_EQ(averages["examples"], 5);
+}
+
+TEST_F(CliTest, PredictionsAreShownAndWritten) {
+  ASSERT_EQ(Gradus("train m.gr --save w.safetensors").code, 0);
+  const CommandResult shown = Gradus("predict m.gr --load w.safetensors");
+  EXPECT_THAT(shown.out, StartsWith("logits : f32[5,4]\n     0  "));
+  ASSERT_EQ(Gradus("predict m.gr --load w.safetensors --out y_hat.npy").code, 0);
+  EXPECT_THAT(Slurp(Path("y_hat.npy")), HasSubstr("'descr': '<f4', 'fortran_order': False, 'shape': (5, 4), }"));
+  EXPECT_THAT(Gradus("predict m.gr --load w.safetensors --draw 2").error,
+              HasSubstr("no input of the model is a square picture"));
+}
+
+TEST_F(CliTest, DigitsAreDrawn) {
+  const CommandResult drawn = Gradus("predict " + Example("digits.gr") + " --draw 4");
+  ASSERT_EQ(drawn.code, 0) << drawn.error;
+  EXPECT_THAT(drawn.out, AllOf(HasSubstr("██"), HasSubstr("reads ")));
+}
+
+TEST_F(CliTest, TheSeedAndNothingElseChangesTheResult) {
+  const auto hash = [&](const std::string& arguments) {
+    const CommandResult result = Gradus("train m.gr --json " + arguments);
+    EXPECT_EQ(result.code, 0) << result.error;
+    return nlohmann::json::parse(result.out)["state_hash"].get<std::string>();
+  };
+  const std::string base = hash("--threads 1");
+  EXPECT_EQ(base, hash("--threads 1"));
+  EXPECT_EQ(base, hash("--interpret"));
+  EXPECT_EQ(base, hash("--fuse off --target baseline"));
+  EXPECT_NE(base, hash("--seed 4"));
+}
+
+TEST_F(CliTest, MoreThreadsThanProcessorsAreHonouredWithAWarning) {
+  const CommandResult result = Gradus("train m.gr --epochs 1 --threads 200");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.error, HasSubstr("warning: 200 threads on "));
+}
+
+TEST_F(CliTest, SetReplacesASize) {
+  EXPECT_THAT(Gradus("train m.gr --set B=1").out, HasSubstr("5 steps of 1 an epoch"));
+  EXPECT_THAT(Gradus("train m.gr --set B").error, HasSubstr("--set B: expected NAME=VALUE"));
+  EXPECT_THAT(Gradus("train m.gr --set B=1 --set B=2").error, HasSubstr("B is set twice"));
+  const CommandResult unknown = Gradus("train m.gr --set NOPE=1");
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_THAT(unknown.error, HasSubstr("NOPE"));
+}
+
+TEST_F(CliTest, EveryStageIsShown) {
+  for (const char* stage : {"parsed", "step", "simplified", "fused", "plan", "llvm", "asm"}) {
+    const CommandResult shown = Gradus(absl::StrCat("show m.gr --stage ", stage));
+    EXPECT_EQ(shown.code, 0) << stage << shown.error;
+    EXPECT_GT(shown.out.size(), 500u) << stage;
+  }
+  EXPECT_THAT(Gradus("show m.gr --stage fused --reasons").out, HasSubstr("\n# "));
+  EXPECT_THAT(Gradus("show m.gr --stage simplified --entry predict").out,
+              StartsWith("graph m.predict numerics 1 frozen {"));
+  EXPECT_THAT(Gradus("show m.gr --stage simplified --entry initialize").out, StartsWith("graph m.initialize"));
+}
+
+TEST_F(CliTest, TheGradientIsPrintedBySections) {
+  EXPECT_THAT(Gradus("grad m.gr").out,
+              AllOf(HasSubstr("section forward\n"), HasSubstr("section backward\n"), HasSubstr("next fc.w = ")));
+  const std::string backward = Gradus("grad m.gr --section backward").out;
+  EXPECT_THAT(backward, AllOf(HasSubstr("d.logits"), HasSubstr("x.T @ d.logits")));
+  EXPECT_EQ(backward.find("next fc.w"), std::string::npos);
+}
+
+TEST_F(CliTest, APrintedGraphRunsAndGivesTheSameBits) {
+  Write("i.npz", runtime::ZipFile({{"fc.w.npy", runtime::NpyFile("<i4", "3, 4", std::string(48, '\0'))}},
+                                  runtime::Zip::kStored));
+  const std::string data = " --init i.npz --data d.npz --losses 5 --blocks 1 --interpret --json";
+  std::string x(6 * 4, '\0');
+  Write("d.npz", runtime::ZipFile({{"x.npy", runtime::NpyFile("|u1", "4, 3", "\1\2\3\4\5\6\7\1\2\3\4\5")},
+                                   {"y.npy", runtime::NpyFile("|u1", "4,", std::string("\0\1\2\3", 4))}},
+                                  runtime::Zip::kStored));
+  const CommandResult program = Gradus("bench m.gr" + data);
+  ASSERT_EQ(program.code, 0) << program.error;
+  for (const char* stage : {"step", "simplified", "fused", "plan"}) {
+    Write("g.gr", Gradus(absl::StrCat("show m.gr --stage ", stage)).out);
+    const CommandResult printed = Gradus("bench g.gr" + data);
+    ASSERT_EQ(printed.code, 0) << stage << ": " << printed.error;
+    EXPECT_EQ(nlohmann::json::parse(printed.out)["losses"], nlohmann::json::parse(program.out)["losses"]) << stage;
+    EXPECT_EQ(nlohmann::json::parse(printed.out)["state_hash"], nlohmann::json::parse(program.out)["state_hash"])
+        << stage;
+  }
+  EXPECT_THAT(Gradus("train g.gr").error, HasSubstr("is a printed graph; training needs the program"));
+  EXPECT_THAT(Gradus("show g.gr --set B=3").error, HasSubstr("--set has nothing to set"));
+}
+
+TEST_F(CliTest, BenchPrintsOneObjectWithAllItsKeys) {
+  const CommandResult result = Gradus("bench m.gr --losses 7 --blocks 1 --json");
+  ASSERT_EQ(result.code, 0) << result.error;
+  const auto json = nlohmann::json::parse(result.out);
+  for (const char* key : {"losses", "steps_per_s", "best_steps_per_s", "compile_s", "first_step_s", "peak_rss_mb",
+                          "process_s", "arena_bytes", "state_hash"})
+    EXPECT_TRUE(json.contains(key)) << key;
+  EXPECT_EQ(json["losses"].size(), 7u);
+  EXPECT_GE(json["process_s"].get<double>(), json["first_step_s"].get<double>() - 0.02);
+  EXPECT_THAT(Gradus("show m.gr --stage plan").out,
+              HasSubstr(absl::StrCat(" arena ", json["arena_bytes"].get<int64_t>(), " ")));
+}
+
+TEST_F(CliTest, ChecksThatHoldAndThatDoNot) {
+  EXPECT_THAT(Gradus("check " + Example("textbook/regression.gr")).out, HasSubstr("all hold"));
+  Write("c.gr",
+        "model c {\n  input x : float[2]\n  param w : float[2] = [1, 2]\n  loss = sum(x * w)\n}\ncheck c(x=[1, 1]) {\n "
+        " loss ~ 3 tol 1e-6\n  loss ~ 4 tol 0.5\n}\n");
+  const CommandResult result = Gradus("check c.gr");
+  EXPECT_EQ(result.code, 3) << result.error;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("c.gr:8:3: loss is 3 by the interpreter, expected 4, off by 1"),
+                                HasSubstr("by native code")));
+  EXPECT_EQ(result.out.find("c.gr:7"), std::string::npos);
+  EXPECT_THAT(Gradus("check m.gr").error, HasSubstr("m.gr: has no `check`"));
+}
+
+TEST_F(CliTest, FmtPrintsChecksAndRewrites) {
+  const CommandResult printed = Gradus("fmt -", "model  m{\n dim B=2\n}\n");
+  EXPECT_EQ(printed.code, 0);
+  Write("f.gr", "model  m{\n dim B=2\n}\n");
+  EXPECT_EQ(Gradus("fmt --check f.gr").code, 3);
+  EXPECT_EQ(Gradus("fmt f.gr").code, 0);
+  EXPECT_EQ(Slurp(Path("f.gr")), printed.out);
+  EXPECT_EQ(Gradus("fmt --check f.gr").code, 0);
+  EXPECT_EQ(Gradus("fmt -", "model {").code, 1);
+}
+
+TEST_F(CliTest, OpsListsTheTable) {
+  EXPECT_THAT(Gradus("ops").out, AllOf(HasSubstr("tanh "), HasSubstr("einsum ")));
+  EXPECT_EQ(Gradus("ops --markdown").out, Slurp(absl::StrCat(GRADUS_SOURCE_DIR, "/docs/ops.md")));
+}
+
+TEST_F(CliTest, AWrongProgramIsShownWithItsCaret) {
+  Write("bad.gr", "model m {\n  input x : float[2,3]\n  h = x @ x\n  output h\n}\n");
+  const CommandResult result = Gradus("show bad.gr --entry predict");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.error, AllOf(StartsWith("bad.gr:3:9: error: "), HasSubstr("    3 |   h = x @ x\n")));
+  EXPECT_THAT(Gradus("train absent.gr").error, HasSubstr("absent.gr"));
+}
+
+TEST_F(CliTest, ALossThatIsNotFiniteEndsTraining) {
+  Write("big.gr", absl::StrReplaceAll(kModel, {{"lr=0.1", "lr=1e38"}}));
+  const CommandResult result = Gradus("train big.gr --epochs 50");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.error, HasSubstr(": loss is not finite"));
+}
+
+}  // namespace
+}  // namespace gradus::tools
