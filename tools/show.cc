@@ -2,10 +2,12 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "codegen/compile.h"
 #include "frontend/locate.h"
 #include "ir/check.h"
 #include "ir/printer.h"
+#include "passes/plan.h"
 #include "tools/model.h"
 #include "tools/verb.h"
 
@@ -20,8 +22,8 @@ constexpr char kAbout[] =
     "  parsed      the model and its recipe as one graph, gradients still to be filled in\n"
     "  step        after backpropagation\n"
     "  simplified  after algebra; from here on no pass changes a bit of any result\n"
-    "  fused       statements grouped into kernels; --reasons says why (not)\n"
-    "  plan        ordered, every value with its place in the arena\n"
+    "  fused       statements grouped into kernels, and why each joined another or did not\n"
+    "  plan        ordered, every value with its place in the arena, and what is live at the peak\n"
     "  llvm, asm   the code\n"
     "\n"
     "  gradus show examples/mlp.gr --stage fused\n"
@@ -31,8 +33,24 @@ constexpr char kAbout[] =
 struct ShowOptions {
   ModelOptions model;
   std::string stage = "plan", entry = "step";
-  bool reasons = false;
 };
+
+// Remarks behind a graph: the text still parses.
+std::string AsComments(absl::string_view text) {
+  std::string comments;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty()))
+    absl::StrAppend(&comments, "# ", line, "\n");
+  return comments;
+}
+
+std::string Describe(absl::Span<const passes::FusionDecision> decisions) {
+  std::string text;
+  for (const passes::FusionDecision& d : decisions) {
+    absl::StrAppend(&text, d.statement, d.allowed ? " joins " : " does not join ", d.into, d.allowed ? "" : ": ",
+                    d.reason, "\n");
+  }
+  return text;
+}
 
 frontend::Entry EntryOf(const std::string& name) {
   if (name == "evaluate") return frontend::Entry::kEvaluate;
@@ -71,12 +89,9 @@ absl::Status Run(const ShowOptions& options) {
     const ir::Graph* const graphs[] = {&graph};
     ASSIGN_OR_RETURN(text, options.stage == "llvm" ? codegen::ShowLlvm(graphs) : codegen::ShowAssembly(graphs));
   }
+  if (options.stage == "fused") text += AsComments(Describe(decisions));
+  if (options.stage == "plan") text += AsComments(passes::ToString(passes::ReportMemory(graph)));
   std::fputs(text.c_str(), stdout);
-  if (options.reasons) {
-    for (const passes::FusionDecision& d : decisions)
-      std::printf("# %s into %s: %s\n", d.statement.c_str(), d.into.c_str(),
-                  d.allowed ? "yes" : absl::StrCat("no, ", d.reason).c_str());
-  }
   return absl::OkStatus();
 }
 
@@ -94,7 +109,6 @@ void AddShow(CLI::App& gradus, Action& action) {
       ->check(CLI::IsMember({"step", "evaluate", "predict", "initialize"}))
       ->type_name("ENTRY")
       ->capture_default_str();
-  verb->add_flag("--reasons", options->reasons, "Also print every decision of fusion, with its reason");
   AddCompileOptions(*verb, options->model);
   verb->callback([options, &action] { action = [options] { return ExitCodeOf(Run(*options)); }; });
 }
