@@ -122,7 +122,8 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
   auto add_parameter = [&](std::string name, const ir::Value& value) {
     auto parameter = std::make_unique<ir::Value>(ir::Value{.type = value.type, .name = std::move(name)});
     parameter->index = static_cast<int>(statement->region->parameters.size());
-    places_[parameter.get()] = places_[&value];
+    const SourceRange place = places_[&value];
+    places_[parameter.get()] = place;
     statement->region->parameters.push_back(std::move(parameter));
   };
   for (const ast::Argument& argument : region.arguments) {
