@@ -17,6 +17,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,12 @@ class Diagnostic {
   // `help: …`, the likely fix.
   Diagnostic& Help(std::string text);
 
+  // To another place.
+  Diagnostic& MoveTo(SourceRange where) {
+    where_ = where;
+    return *this;
+  }
+
   SourceRange where() const { return where_; }
   const std::string& message() const { return message_; }
   // All lines, each ended by a newline.
@@ -67,7 +74,15 @@ class Diagnostic {
 class Diagnostics {
  public:
   // The reference stays valid for the life of *this.
-  Diagnostic& Error(SourceRange where, std::string message) { return errors_.emplace_back(where, std::move(message)); }
+  Diagnostic& Error(SourceRange where, std::string message) {
+    Diagnostic& error = errors_.emplace_back(where, std::move(message));
+    if (adjust_) adjust_(error);
+    return error;
+  }
+  // From now on every error goes through `adjust` first: whoever evaluates functions moves an error to the call that
+  // led there. Returns what was set before.
+  using Adjust = std::function<void(Diagnostic&)>;
+  Adjust SetAdjust(Adjust adjust) { return std::exchange(adjust_, std::move(adjust)); }
   // Takes over the rendered message of a failure that has no place of its own, such as that of an imported file.
   void Append(const absl::Status& status);
 
@@ -80,6 +95,7 @@ class Diagnostics {
   absl::Status ToStatus() const;
 
  private:
+  Adjust adjust_;
   std::deque<Diagnostic> errors_;
   std::vector<std::string> appended_;
 };

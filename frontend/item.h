@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "frontend/ast.h"
+#include "frontend/expression_builder.h"
 #include "ir/graph.h"
 
 namespace gradus::frontend {
@@ -20,18 +21,6 @@ struct Item;
 // After an error: whatever meets it is silent.
 struct Poison {};
 struct None {};
-
-// An exact integer or an f64. `text` is the literal as written (`0.1`, `-2`), empty for what was computed: a literal is
-// parsed at the type that it meets.
-struct StaticNumber {
-  bool is_integer = true;
-  int64_t integer = 0;
-  double real = 0;
-  std::string text;
-
-  static StaticNumber Of(int64_t value) { return {true, value, static_cast<double>(value), ""}; }
-  static StaticNumber OfReal(double value) { return {false, 0, value, ""}; }
-};
 
 // A weak tensor is an f64 scalar computed from `step` or `epoch`: it takes the type of the tensor that it meets.
 struct TensorItem {
@@ -61,8 +50,8 @@ struct InitializerItem {
 };
 
 struct Item {
-  using Value = std::variant<Poison, None, TensorItem, StaticNumber, bool, std::string, ir::DType, ListItem,
-                             BuiltinItem, FunctionItem, LayerItem, InitializerItem, std::shared_ptr<Instance>>;
+  using Value = std::variant<Poison, None, TensorItem, Number, bool, std::string, ir::DType, ListItem, BuiltinItem,
+                             FunctionItem, LayerItem, InitializerItem, std::shared_ptr<Instance>>;
   Value value;
 
   Item() = default;

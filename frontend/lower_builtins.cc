@@ -178,7 +178,7 @@ Item Lowering::Reduce(const std::string& name, const Items& arguments, SourceRan
   if (name == "count") {
     ir::Size count = 1;
     for (int64_t axis : *axes) count = count * ir::Size(x->type.shape[axis]);
-    return StaticNumber::Of(count.value());
+    return Number::Integer(count.value());
   }
   bool keep = false;
   if (!arguments[2].none()) {
@@ -214,7 +214,7 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
   if (name == "len" || name == "product") {
     const auto list = AsItems(arguments[0], where, absl::StrCat(name, " takes a list"));
     if (!list) return Poison();
-    if (name == "len") return StaticNumber::Of(static_cast<int64_t>(list->size()));
+    if (name == "len") return Number::Integer(static_cast<int64_t>(list->size()));
     ir::Size product = 1;
     for (const Item& item : *list) {
       const auto factor = AsInteger(item, where, "a factor");
@@ -222,7 +222,7 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
       product = product * ir::Size(*factor);
     }
     if (!product.ok()) return Fail(where, "the product overflows 64 bits or has a negative factor");
-    return StaticNumber::Of(product.value());
+    return Number::Integer(product.value());
   }
   if (name == "range") {
     auto start = AsInteger(arguments[0], where, "a bound of range");
@@ -240,7 +240,7 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
       return Fail(where, absl::StrCat("range takes at most ", kMaxRange, " steps (range limit)"));
     }
     Items items;
-    for (int64_t i = *start; i < stop; ++i) items.push_back(StaticNumber::Of(i));
+    for (int64_t i = *start; i < stop; ++i) items.push_back(Number::Integer(i));
     return MakeList(std::move(items));
   }
   if (name == "fill") {
@@ -250,7 +250,7 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
     if (!arguments[3].none()) {
       type = AsType(arguments[3], where);
       if (!type) return Poison();
-    } else if (arguments[0].As<StaticNumber>() != nullptr) {
+    } else if (arguments[0].As<Number>() != nullptr) {
       type = *ElementType({"float", where});
     }
     ir::Value* value = AsTensor(arguments[0], where, type);
@@ -273,7 +273,7 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
     if (!type) return Poison();
     if (stop <= start) return Fail(where, absl::StrCat("arange from ", start, " to ", stop, " is empty"));
     const Item iota = EmitItem(Op::kIota, {}, {ir::Ints{stop - start}, int64_t{0}, *type});
-    return start == 0 ? iota : Elementwise(Op::kAdd, {iota, StaticNumber::Of(start)}, where);
+    return start == 0 ? iota : Elementwise(Op::kAdd, {iota, Number::Integer(start)}, where);
   }
   return Movement(name, arguments, where);
 }
@@ -367,7 +367,7 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
   }
   if (name == "split") {
     const auto parts = AsInteger(arguments[1], where, "the number of parts");
-    const auto axis = Axis(arguments[2].none() ? Item(StaticNumber::Of(0)) : arguments[2], rank, where);
+    const auto axis = Axis(arguments[2].none() ? Item(Number::Integer(0)) : arguments[2], rank, where);
     if (!parts || !axis) return Poison();
     const int64_t extent = x->type.shape[*axis];
     if (*parts < 1 || extent % *parts != 0) {
@@ -386,7 +386,7 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
     return MakeList(std::move(items));
   }
   if (name == "pad") {
-    ir::Value* value = AsTensor(arguments[5].none() ? Item(StaticNumber::Of(0)) : arguments[5], where, x->type.element);
+    ir::Value* value = AsTensor(arguments[5].none() ? Item(Number::Integer(0)) : arguments[5], where, x->type.element);
     if (value == nullptr) return Poison();
     std::vector<ir::AttributeValue> widths;
     for (size_t i = 2; i < 5; ++i) {
@@ -415,12 +415,12 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
   ir::Value* indices = AsTensor(arguments[1], where, ir::DType::kI32);
   if (indices == nullptr) return Poison();
   if (name == "gather") {
-    const auto axis = Axis(arguments[2].none() ? Item(StaticNumber::Of(0)) : arguments[2], rank, where);
+    const auto axis = Axis(arguments[2].none() ? Item(Number::Integer(0)) : arguments[2], rank, where);
     if (!axis) return Poison();
     return EmitItem(Op::kGather, {x, indices}, {*axis, int64_t{0}});
   }
   const auto extent = AsInteger(arguments[2], where, "the extent");
-  const auto axis = Axis(arguments[3].none() ? Item(StaticNumber::Of(0)) : arguments[3], rank, where);
+  const auto axis = Axis(arguments[3].none() ? Item(Number::Integer(0)) : arguments[3], rank, where);
   if (!extent || !axis) return Poison();
   return EmitItem(Op::kScatterAdd, {x, indices}, {*extent, *axis, int64_t{0}});
 }

@@ -7,84 +7,23 @@
 #include "ir/contraction.h"
 
 namespace gradus::frontend {
-namespace {
-
-struct MatmulOperand {
-  ir::Value* value = nullptr;
-  bool transposed = false;
-  SourceRange where;
-};
-
-// `h @ w2.T` from what stood there.
-std::string SourceOf(const ast::Expression& e) { return std::string(e.range.text()); }
-
-}  // namespace
 
 // `x.T` as an operand is the operand x with its last two axes exchanged in the spec: nothing is moved.
 Item Lowering::EvaluateMatmul(const ast::Binary& binary) {
-  const auto operand = [this](const ast::Expression& e) {
-    MatmulOperand result{nullptr, false, e.range};
+  const auto transposed = [](const ast::Expression& e) {
     const ast::Member* member = e.As<ast::Member>();
-    if (member != nullptr && member->member.text == "T") {
-      const Item object = Evaluate(*member->object);
-      result.value = AsTensor(object, e.range);
-      result.transposed = true;
-      if (result.value != nullptr && result.value->type.rank() < 2) {
-        Error(e.range,
-              absl::StrCat(".T exchanges the last two axes, and ", ir::ToString(result.value->type), " has not two"));
-        result.value = nullptr;
-      }
-      return result;
-    }
-    result.value = AsTensor(Evaluate(e), e.range);
-    return result;
+    return member != nullptr && member->member.text == "T" ? member->object.get() : nullptr;
   };
-  const MatmulOperand a = operand(*binary.left);
-  const MatmulOperand b = operand(*binary.right);
-  if (a.value == nullptr || b.value == nullptr) return Poison();
-  const ir::Type &ta = a.value->type, &tb = b.value->type;
-  const auto sentence = absl::StrCat("cannot multiply ", ir::ToString(ta), a.transposed ? " transposed" : "", " by ",
-                                     ir::ToString(tb), b.transposed ? " transposed" : "");
-  const std::string spec = ir::MatmulSpec(ta.rank(), tb.rank(), a.transposed, b.transposed);
-  if (spec.empty()) {
-    WithOperands(Error(binary.op_range, absl::StrCat(sentence, ": @ takes vectors, matrices and batches of them")),
-                 {a.value, b.value})
-        .Help("`*` multiplies by a scalar");
-    return Poison();
-  }
-  if (ta.element != tb.element) {
-    WithOperands(Error(binary.op_range, absl::StrCat(sentence, ": the element types differ")), {a.value, b.value})
-        .Help(absl::StrCat("convert one of them, as in ", ir::Name(ta.element), "(x)"));
-    return Poison();
-  }
-  auto contraction = ir::ParseContraction(spec, ta.rank(), tb.rank());
-  CHECK(contraction.ok()) << contraction.status();
-  for (const ir::ContractionAxis& axis : contraction->axes) {
-    if (axis.in_a < 0 || axis.in_b < 0) continue;
-    const int64_t x = ta.shape[axis.in_a], y = tb.shape[axis.in_b];
-    if (x == y) continue;
-    const bool inner = axis.kind == ir::AxisKind::kContracted;
-    Diagnostic& diagnostic = Error(
-        binary.op_range, absl::StrCat(sentence, ": ", inner ? "inner" : "batch", " sizes ", x, " and ", y, " differ"));
-    WithOperands(diagnostic, {a.value, b.value});
-    if (!inner) return Poison();
-    const auto other = [](const ir::Type& t, int position, bool last_two) {
-      if (!last_two || t.rank() < 2) return int64_t{-1};
-      return t.shape[position == t.rank() - 1 ? t.rank() - 2 : t.rank() - 1];
-    };
-    const std::string left = SourceOf(*binary.left), right = SourceOf(*binary.right);
-    if (other(tb, axis.in_b, true) == x && binary.right->As<ast::Name>() != nullptr) {
-      diagnostic.Help(absl::StrCat(right, " transposed would fit: ", left, " @ ", right, ".T"));
-    } else if (other(ta, axis.in_a, true) == y && binary.left->As<ast::Name>() != nullptr) {
-      diagnostic.Help(absl::StrCat(left, " transposed would fit: ", left, ".T @ ", right));
-    } else if (b.transposed && other(tb, axis.in_b, true) == x) {
-      diagnostic.Help("the second operand without .T would fit");
-    } else if (a.transposed && other(ta, axis.in_a, true) == y) {
-      diagnostic.Help("the first operand without .T would fit");
-    }
-    return Poison();
-  }
-  return EmitItem(Op::kDot, {a.value, b.value}, {spec, std::string()});
+  const ast::Expression* inner_a = transposed(*binary.left);
+  const ast::Expression* inner_b = transposed(*binary.right);
+  const ast::Expression& left = inner_a != nullptr ? *inner_a : *binary.left;
+  const ast::Expression& right = inner_b != nullptr ? *inner_b : *binary.right;
+  ir::Value* a = AsTensor(Evaluate(left), left.range);
+  ir::Value* b = AsTensor(Evaluate(right), right.range);
+  if (a == nullptr || b == nullptr) return Poison();
+  const Operand x = AsOperand(a, left.range), y = AsOperand(b, right.range);
+  builder_.SetNote(NoteAt(place_));
+  return Made(expressions_.MatrixMultiply(binary.op_range, x, inner_a != nullptr, y, inner_b != nullptr));
 }
 
 ir::Value* Lowering::SumAxes(ir::Value* value, ir::Ints axes) {

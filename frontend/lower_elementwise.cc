@@ -53,6 +53,20 @@ ir::Value* Lowering::Emit(Op op, std::vector<ir::Value*> operands, std::vector<i
   return *value;
 }
 
+Operand Lowering::AsOperand(ir::Value* value, SourceRange where) {
+  // What stands in the library says nothing to the reader of the message; the value's name does.
+  return {Import(value), IsLibrary(where) ? SourceRange() : where, ""};
+}
+
+Item Lowering::Made(ir::Value* value) {
+  auto& statements = builder_.region().statements;
+  for (auto it = statements.rbegin();
+       it != statements.rend() && !(*it)->results.empty() && level_.count((*it)->result()) == 0; ++it) {
+    Added((*it)->result());
+  }
+  return value == nullptr ? Item(Poison()) : Item(TensorItem{value});
+}
+
 Item Lowering::EmitItem(Op op, std::vector<ir::Value*> operands, std::vector<ir::AttributeValue> attributes) {
   ir::Value* value = Emit(op, std::move(operands), std::move(attributes));
   return value == nullptr ? Item(Poison()) : Item(TensorItem{value});
@@ -118,11 +132,11 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
   const bool select = op == Op::kSelect;
   bool all_static = true, any_strong = false;
   absl::optional<ir::DType> element;
-  std::vector<StaticNumber> numbers;
+  std::vector<Number> numbers;
   for (size_t i = 0; i < operands.size(); ++i) {
     const Item& operand = operands[i];
     if (operand.poisoned()) return Poison();
-    if (const StaticNumber* number = operand.As<StaticNumber>()) {
+    if (const Number* number = operand.As<Number>()) {
       numbers.push_back(*number);
     } else {
       all_static = false;
@@ -206,9 +220,9 @@ ir::Value* Lowering::IntegerPower(ir::Value* base, int64_t exponent) {
 }
 
 Item Lowering::Power(const Item& base, const Item& exponent, SourceRange where) {
-  const StaticNumber* number = exponent.As<StaticNumber>();
+  const Number* number = exponent.As<Number>();
   const TensorItem* tensor = base.As<TensorItem>();
-  if (number == nullptr || tensor == nullptr || !number->is_integer)
+  if (number == nullptr || tensor == nullptr || number->kind != Number::Kind::kInteger)
     return Elementwise(Op::kPow, {base, exponent}, where);
   ir::Value* value = tensor->value;
   Hint(base, absl::StrCat(statement_name_, ".base"));
@@ -220,7 +234,7 @@ Item Lowering::Power(const Item& base, const Item& exponent, SourceRange where) 
   if (n == 1) return base;
   if (n == 0) {
     Restore place(place_, where);
-    ir::Value* one = Literal(StaticNumber::Of(1), value->type.element, where);
+    ir::Value* one = Literal(Number::Integer(1), value->type.element, where);
     if (value->type.rank() == 0) return TensorItem{one, tensor->weak};
     return EmitItem(Op::kBroadcast, {one}, {value->type.shape});
   }
@@ -230,7 +244,7 @@ Item Lowering::Power(const Item& base, const Item& exponent, SourceRange where) 
   ir::Value* power = IntegerPower(value, n < 0 ? -n : n);
   if (power == nullptr) return Poison();
   const TensorItem result{power, tensor->weak};
-  return n > 0 ? Item(result) : Elementwise(Op::kDiv, {StaticNumber::Of(1), result}, where);
+  return n > 0 ? Item(result) : Elementwise(Op::kDiv, {Number::Integer(1), result}, where);
 }
 
 }  // namespace gradus::frontend

@@ -59,7 +59,7 @@ bool Flatten(const Item& item, size_t depth, ir::Shape& shape, std::vector<Item>
     }
     return true;
   }
-  if (depth != shape.size() || (item.As<StaticNumber>() == nullptr && item.As<bool>() == nullptr)) return false;
+  if (depth != shape.size() || (item.As<Number>() == nullptr && item.As<bool>() == nullptr)) return false;
   elements.push_back(item);
   return true;
 }
@@ -76,7 +76,7 @@ Item Lowering::EvaluateNode(const ast::Expression& e) {
     Lowering& self;
     SourceRange range;
     Item operator()(const ast::Number& n) const {
-      auto number = ParseNumber(n.text, n.is_integer);
+      auto number = ReadNumber(n);
       return number.ok() ? Item(*std::move(number)) : self.Fail(range, std::string(number.status().message()));
     }
     Item operator()(const ast::String& s) const {
@@ -124,9 +124,12 @@ Item Lowering::EvaluateMember(const ast::Member& member, SourceRange range) {
   if (object.As<std::shared_ptr<Instance>>() != nullptr) return MemberOf(object, name, member.member.range);
   ir::Value* value = AsTensor(object, range);
   if (value == nullptr) return Poison();
-  if (name == "T") return Transposed(value, range);
+  if (name == "T") {
+    builder_.SetNote(NoteAt(range));
+    return Made(expressions_.Transpose(range, AsOperand(value, member.object->range)));
+  }
   std::vector<Item> shape;
-  for (int64_t extent : value->type.shape) shape.push_back(StaticNumber::Of(extent));
+  for (int64_t extent : value->type.shape) shape.push_back(Number::Integer(extent));
   return MakeList(std::move(shape));
 }
 
@@ -137,12 +140,7 @@ Item Lowering::EvaluateUnary(const ast::Unary& unary, SourceRange range) {
     if (const bool* b = operand.As<bool>()) return !*b;
     return Elementwise(Op::kNot, {operand}, range);
   }
-  if (const StaticNumber* number = operand.As<StaticNumber>(); number != nullptr && !number->text.empty()) {
-    auto negated = ParseNumber(number->text[0] == '-' ? number->text.substr(1) : absl::StrCat("-", number->text),
-                               number->is_integer);
-    if (!negated.ok()) return Fail(range, std::string(negated.status().message()));
-    return *std::move(negated);
-  }
+  if (const Number* number = operand.As<Number>(); number != nullptr && !number->text.empty()) return number->Negated();
   return Elementwise(Op::kNeg, {operand}, range);
 }
 
@@ -235,7 +233,8 @@ absl::optional<ir::DType> Lowering::NaturalType(const Item& item) const {
     const auto set = options_.set.find("float");
     return set == options_.set.end() ? ir::DType::kF32 : ir::ParseDType(set->second).value_or(ir::DType::kF32);
   };
-  if (const StaticNumber* number = item.As<StaticNumber>()) return number->is_integer ? ir::DType::kI32 : real();
+  if (const Number* number = item.As<Number>())
+    return number->kind == Number::Kind::kInteger ? ir::DType::kI32 : real();
   if (item.As<ListItem>() == nullptr) return absl::nullopt;
   ir::Shape shape;
   std::vector<Item> elements;
@@ -243,7 +242,7 @@ absl::optional<ir::DType> Lowering::NaturalType(const Item& item) const {
   ir::DType type = ir::DType::kI32;
   for (const Item& element : elements) {
     if (element.As<bool>() != nullptr) return ir::DType::kBool;
-    if (!element.As<StaticNumber>()->is_integer) type = real();
+    if (element.As<Number>()->kind == Number::Kind::kFloat) type = real();
   }
   return type;
 }
@@ -268,14 +267,8 @@ absl::optional<ir::Tensor> Lowering::LiteralTensor(const Item& item, ir::DType t
   ir::Tensor tensor(ir::Type{type, shape});
   const int64_t width = ir::ByteWidth(type);
   for (size_t i = 0; i < elements.size(); ++i) {
-    absl::StatusOr<ir::Tensor> scalar = absl::InvalidArgumentError("");
-    if (const bool* b = elements[i].As<bool>()) {
-      if (type == ir::DType::kBool) scalar = ir::Tensor::Scalar<bool>(*b);
-      if (!scalar.ok())
-        scalar = absl::InvalidArgumentError(absl::StrCat(Describe(elements[i]), " is no ", ir::Name(type)));
-    } else {
-      scalar = ToScalar(*elements[i].As<StaticNumber>(), type);
-    }
+    const bool* boolean = elements[i].As<bool>();
+    auto scalar = RoundTo(boolean != nullptr ? Number::Bool(*boolean) : *elements[i].As<Number>(), type);
     if (!scalar.ok()) {
       Error(where, std::string(scalar.status().message()));
       return absl::nullopt;
@@ -291,8 +284,7 @@ ir::Value* Lowering::AsTensor(const Item& item, SourceRange where, absl::optiona
     return tensor->weak && type ? ConvertTo(tensor->value, *type) : tensor->value;
   }
   if (!type) type = NaturalType(item);
-  const bool literal =
-      item.As<StaticNumber>() != nullptr || item.As<bool>() != nullptr || item.As<ListItem>() != nullptr;
+  const bool literal = item.As<Number>() != nullptr || item.As<bool>() != nullptr || item.As<ListItem>() != nullptr;
   if (literal) return Literal(item, type.value_or(ir::DType::kF32), where);
   Diagnostic& diagnostic = Error(where, absl::StrCat("expected a tensor, found ", Describe(item)));
   if (item.As<std::shared_ptr<Instance>>() != nullptr) diagnostic.Help("a layer is called: layer(x)");
@@ -302,7 +294,7 @@ ir::Value* Lowering::AsTensor(const Item& item, SourceRange where, absl::optiona
 Item Lowering::Cast(ir::DType type, const Item& item, SourceRange where) {
   if (item.poisoned()) return item;
   if (const bool* b = item.As<bool>(); b != nullptr && type != ir::DType::kBool) {
-    return Cast(type, StaticNumber::Of(*b ? 1 : 0), where);
+    return Cast(type, Number::Integer(*b ? 1 : 0), where);
   }
   if (const TensorItem* tensor = item.As<TensorItem>()) return TensorItem{ConvertTo(tensor->value, type)};
   ir::Value* value = AsTensor(item, where, type);
@@ -311,15 +303,15 @@ Item Lowering::Cast(ir::DType type, const Item& item, SourceRange where) {
 
 absl::optional<int64_t> Lowering::AsInteger(const Item& item, SourceRange where, absl::string_view what) {
   if (item.poisoned()) return absl::nullopt;
-  const StaticNumber* number = item.As<StaticNumber>();
-  if (number != nullptr && number->is_integer) return number->integer;
+  const Number* number = item.As<Number>();
+  if (number != nullptr && number->kind == Number::Kind::kInteger) return number->integer;
   Error(where, absl::StrCat(what, " must be a static integer, found ", Describe(item)));
   return absl::nullopt;
 }
 
 absl::optional<double> Lowering::AsReal(const Item& item, SourceRange where, absl::string_view what) {
   if (item.poisoned()) return absl::nullopt;
-  if (const StaticNumber* number = item.As<StaticNumber>()) return number->real;
+  if (const Number* number = item.As<Number>()) return number->AsDouble();
   Error(where, absl::StrCat(what, " must be a static number, found ", Describe(item)));
   return absl::nullopt;
 }
@@ -347,7 +339,7 @@ absl::optional<std::vector<Item>> Lowering::AsItems(const Item& item, SourceRang
 }
 
 absl::optional<ir::Shape> Lowering::AsShape(const Item& item, SourceRange where) {
-  if (item.As<StaticNumber>() != nullptr) {
+  if (item.As<Number>() != nullptr) {
     auto extent = AsInteger(item, where, "an extent");
     if (!extent) return absl::nullopt;
     return ir::Shape{*extent};

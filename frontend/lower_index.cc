@@ -1,18 +1,9 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "frontend/lowering.h"
 
 namespace gradus::frontend {
-
-Item Lowering::Transposed(ir::Value* value, SourceRange where) {
-  const int64_t rank = value->type.rank();
-  if (rank < 2) {
-    return Fail(where, absl::StrCat(".T exchanges the last two axes, and ", ir::ToString(value->type), " has not two"));
-  }
-  ir::Ints axes;
-  for (int64_t i = 0; i < rank; ++i) axes.push_back(i);
-  std::swap(axes[rank - 1], axes[rank - 2]);
-  return EmitItem(Op::kTranspose, {value}, {std::move(axes)});
-}
 
 Item Lowering::EvaluateIndex(const ast::Index& index, SourceRange range) {
   const Item object = Evaluate(*index.object);
@@ -21,14 +12,6 @@ Item Lowering::EvaluateIndex(const ast::Index& index, SourceRange range) {
   ir::Value* value = AsTensor(object, index.object->range);
   return value == nullptr ? Item(Poison()) : IndexTensor(value, index, range);
 }
-
-namespace {
-
-struct Bounds {
-  int64_t start = 0, limit = 0, stride = 1;
-};
-
-}  // namespace
 
 Item Lowering::IndexList(const Items& list, const ast::Index& index, SourceRange range) {
   if (index.items.size() != 1) return Fail(range, "a list takes one index");
@@ -57,118 +40,66 @@ Item Lowering::IndexList(const Items& list, const ast::Index& index, SourceRange
   return MakeList(Items(list.begin() + *lower, list.begin() + *upper));
 }
 
-// One slice, then one reshape that drops the indexed axes and adds the new ones; an index that is a tensor gathers.
+// An index that is a tensor gathers along its axis, after everything else.
 Item Lowering::IndexTensor(ir::Value* value, const ast::Index& index, SourceRange range) {
-  const ir::Type type = value->type;
-  int64_t consumed = 0;
-  bool has_ellipsis = false;
-  std::vector<Item> evaluated(index.items.size());
-  for (size_t i = 0; i < index.items.size(); ++i) {
-    const ast::IndexItem& item = index.items[i];
-    if (item.is_slice) {
-      ++consumed;
-    } else if (item.value->As<ast::Ellipsis>() != nullptr) {
-      if (has_ellipsis) return Fail(item.range, "an index has one `...` at most");
-      has_ellipsis = true;
-    } else if (item.value->As<ast::None>() == nullptr) {
-      evaluated[i] = Evaluate(*item.value);
-      if (evaluated[i].poisoned()) return Poison();
-      ++consumed;
-    }
-  }
-  if (consumed > type.rank()) {
-    WithOperands(Error(range, absl::StrCat(consumed, " indices for ", ir::ToString(type), ", which has ", type.rank(),
-                                           type.rank() == 1 ? " axis" : " axes")),
-                 {value});
-    return Poison();
-  }
-  ir::Ints start, limit, stride, shape;
-  struct GatherAt {
-    ir::Value* indices;
-    int64_t axis;  // of the result so far
+  std::vector<IndexEntry> entries;
+  ir::Value* gathered = nullptr;
+  int64_t axis = 0, gather_axis = 0;  // of the result so far
+  bool ok = true;
+  const auto number = [&](const ast::ExpressionPtr& e, absl::optional<int64_t>* into) {
+    if (e == nullptr) return;
+    *into = AsInteger(Evaluate(*e), e->range, "an index");
+    ok &= into->has_value();
   };
-  absl::optional<GatherAt> gather;
-  int64_t axis = 0;
-  const auto keep = [&] {
-    start.push_back(0);
-    limit.push_back(type.shape[axis]);
-    stride.push_back(1);
-    shape.push_back(type.shape[axis]);
-    ++axis;
-  };
-  for (size_t i = 0; i < index.items.size(); ++i) {
-    const ast::IndexItem& item = index.items[i];
-    if (!item.is_slice && item.value->As<ast::Ellipsis>() != nullptr) {
-      for (int64_t n = type.rank() - consumed; n > 0; --n) keep();
-      continue;
-    }
-    if (!item.is_slice && item.value->As<ast::None>() != nullptr) {
-      shape.push_back(1);
-      continue;
-    }
-    const int64_t extent = type.shape[axis];
+  for (const ast::IndexItem& item : index.items) {
+    IndexEntry entry{.range = item.range};
     if (item.is_slice) {
-      Bounds bounds{0, extent, 1};
-      const auto read = [&](const ast::ExpressionPtr& e, int64_t* into, bool wrap) {
-        if (e == nullptr) return true;
-        auto number = AsInteger(Evaluate(*e), e->range, "a bound of a slice");
-        if (!number) return false;
-        *into = wrap && *number < 0 ? *number + extent : *number;
-        return true;
-      };
-      if (!read(item.lower, &bounds.start, true) || !read(item.upper, &bounds.limit, true) ||
-          !read(item.step, &bounds.stride, false)) {
-        return Poison();
-      }
-      if (bounds.stride < 1) {
-        Error(item.range, absl::StrCat("a slice has a step of at least 1, found ", bounds.stride))
-            .Help("flip(x, axis=…) reverses an axis");
-        return Poison();
-      }
-      if (bounds.start < 0 || bounds.limit > extent || bounds.start >= bounds.limit) {
-        WithOperands(
-            Error(item.range, absl::StrCat("the slice ", std::string(item.range.text()),
-                                           bounds.start >= bounds.limit && bounds.start >= 0 && bounds.limit <= extent
-                                               ? " is empty: axis "
-                                               : " is out of range: axis ",
-                                           axis, " of ", ir::ToString(type), " has ", extent, " elements")),
-            {value});
-        return Poison();
-      }
-      start.push_back(bounds.start);
-      limit.push_back(bounds.limit);
-      stride.push_back(bounds.stride);
-      shape.push_back(ir::Size(bounds.limit - bounds.start).CeilDiv(bounds.stride).value());
+      absl::optional<int64_t> step;
+      number(item.lower, &entry.lower);
+      number(item.upper, &entry.upper);
+      number(item.step, &step);
+      entry.step = step.value_or(1);
       ++axis;
-      continue;
+    } else if (item.value->As<ast::Ellipsis>() != nullptr) {
+      entry.kind = IndexEntry::Kind::kEllipsis;
+      int64_t named = 0;
+      for (const ast::IndexItem& other : index.items) {
+        named +=
+            other.is_slice || (other.value->As<ast::Ellipsis>() == nullptr && other.value->As<ast::None>() == nullptr);
+      }
+      axis += std::max<int64_t>(value->type.rank() - named, 0);
+    } else if (item.value->As<ast::None>() != nullptr) {
+      entry.kind = IndexEntry::Kind::kNewAxis;
+      ++axis;
+    } else {
+      const Item at = Evaluate(*item.value);
+      if (const TensorItem* indices = at.As<TensorItem>()) {
+        if (gathered != nullptr)
+          return Fail(item.range, "an index has one tensor at most; gather one axis after another");
+        gathered = indices->value;
+        gather_axis = axis++;
+      } else {
+        entry.kind = IndexEntry::Kind::kAt;
+        const auto given = AsInteger(at, item.range, "an index");
+        ok &= given.has_value();
+        entry.at = given.value_or(0);
+      }
     }
-    if (const TensorItem* indices = evaluated[i].As<TensorItem>()) {
-      if (gather) return Fail(item.range, "an index has one tensor at most; gather one axis after the other");
-      gather = GatherAt{indices->value, static_cast<int64_t>(shape.size())};
-      keep();
-      continue;
-    }
-    auto at = AsInteger(evaluated[i], item.range, "an index");
-    if (!at) return Poison();
-    if (*at < -extent || *at >= extent) {
-      WithOperands(Error(item.range, absl::StrCat("index ", *at, " is out of range: axis ", axis, " of ",
-                                                  ir::ToString(type), " has ", extent, " elements")),
-                   {value});
-      return Poison();
-    }
-    if (*at < 0) *at += extent;
-    start.push_back(*at);
-    limit.push_back(*at + 1);
-    stride.push_back(1);
-    ++axis;
+    entries.push_back(std::move(entry));
   }
-  while (axis < type.rank()) keep();
-  bool cuts = false;
-  for (int64_t i = 0; i < type.rank(); ++i) cuts |= start[i] != 0 || limit[i] != type.shape[i] || stride[i] != 1;
-  if (cuts) value = Emit(Op::kSlice, {value}, {std::move(start), std::move(limit), std::move(stride)});
-  if (value != nullptr && value->type.shape != shape) value = Emit(Op::kReshape, {value}, {std::move(shape)});
-  if (value != nullptr && gather) value = Emit(Op::kGather, {value, gather->indices}, {gather->axis, int64_t{0}});
-  return value == nullptr ? Item(Poison()) : Item(TensorItem{value});
+  if (!ok) return Poison();
+  // What takes everything takes nothing away.
+  bool whole = static_cast<int64_t>(entries.size()) <= value->type.rank();
+  for (size_t i = 0; i < entries.size() && whole; ++i) {
+    const IndexEntry& entry = entries[i];
+    whole = entry.kind == IndexEntry::Kind::kSlice && entry.lower.value_or(0) == 0 &&
+            entry.upper.value_or(value->type.shape[i]) == value->type.shape[i] && entry.step == 1;
+  }
+  builder_.SetNote(NoteAt(place_));
+  const Item part =
+      whole ? Item(TensorItem{value}) : Made(expressions_.Index(range, AsOperand(value, index.object->range), entries));
+  if (gathered == nullptr || part.poisoned()) return part;
+  return EmitItem(Op::kGather, {part.As<TensorItem>()->value, gathered}, {gather_axis, int64_t{0}});
 }
 
 }  // namespace gradus::frontend

@@ -8,7 +8,16 @@
 namespace gradus::frontend {
 
 Lowering::Lowering(const Module& module, const LowerOptions& options, Entry entry, Diagnostics& diagnostics)
-    : module_(module), options_(options), entry_(entry), diagnostics_(diagnostics), builder_(graph_.body) {
+    : module_(module),
+      options_(options),
+      entry_(entry),
+      diagnostics_(diagnostics),
+      builder_(graph_.body),
+      expressions_(builder_, diagnostics, [this](const ir::Value* value) {
+        const auto where = defined_.find(value);
+        return where == defined_.end() ? SourceRange() : where->second;
+      }) {
+  outer_adjust_ = diagnostics_.SetAdjust([this](Diagnostic& diagnostic) { Place(diagnostic); });
   for (const char* counter : {"step", "epoch", "seed"}) names_.Unique(counter);
 }
 

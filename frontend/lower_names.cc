@@ -39,10 +39,7 @@ std::string Describe(const Item& item) {
     std::string operator()(const Poison&) const { return "an error"; }
     std::string operator()(const None&) const { return "none"; }
     std::string operator()(const TensorItem& t) const { return ir::ToString(t.value->type); }
-    std::string operator()(const StaticNumber& n) const {
-      if (!n.text.empty()) return absl::StrCat("the number ", n.text);
-      return n.is_integer ? absl::StrCat("the number ", n.integer) : absl::StrCat("the number ", n.real);
-    }
+    std::string operator()(const Number& n) const { return absl::StrCat("the number ", ToString(n)); }
     std::string operator()(bool b) const { return b ? "true" : "false"; }
     std::string operator()(const std::string& s) const { return absl::StrCat("the string \"", s, "\""); }
     std::string operator()(ir::DType type) const { return absl::StrCat("the type ", ir::Name(type)); }
@@ -84,23 +81,24 @@ ir::Note Lowering::NoteAt(SourceRange where) const {
   return note;
 }
 
-Diagnostic& Lowering::Error(SourceRange where, std::string message) {
-  // From the innermost call outwards: in the library the report moves to the call, elsewhere the call is a note.
+// In the library an error moves to the call that led there; elsewhere the calls are notes.
+void Lowering::Place(Diagnostic& diagnostic) const {
   std::vector<const Frame*> notes;
+  const SourceRange where = diagnostic.where();
   SourceRange shown = where;
   std::string within;
   for (auto frame = frames_.rbegin(); frame != frames_.rend(); ++frame) {
     if (IsLibrary(shown)) {
       within = frame->what;
       shown = frame->call;
-    } else {
-      // A recursion is said once.
-      const bool again = !notes.empty() && notes.back()->call.begin == frame->call.begin &&
-                         notes.back()->call.file == frame->call.file;
-      if (!again) notes.push_back(&*frame);
+      continue;
     }
+    // A recursion is said once.
+    const bool again =
+        !notes.empty() && notes.back()->call.begin == frame->call.begin && notes.back()->call.file == frame->call.file;
+    if (!again) notes.push_back(&*frame);
   }
-  Diagnostic& diagnostic = diagnostics_.Error(shown, std::move(message));
+  diagnostic.MoveTo(shown);
   if (!within.empty()) {
     const Position start = where.start();
     diagnostic.Note(absl::StrCat("in ", within, ", ", where.file->path(), ":", start.line, ":", start.column));
@@ -109,7 +107,6 @@ Diagnostic& Lowering::Error(SourceRange where, std::string message) {
   for (size_t i = 0; i < std::min(notes.size(), kShownFrames); ++i) {
     diagnostic.Note(absl::StrCat("in ", notes[i]->what, ", called"), notes[i]->call);
   }
-  return diagnostic;
 }
 
 Diagnostic& Lowering::WithOperands(Diagnostic& diagnostic, absl::Span<ir::Value* const> values) {
@@ -161,7 +158,7 @@ absl::optional<Item> Lowering::LookUpGlobal(const std::string& name, int unit, S
     return Item(TensorItem{ConvertTo(raw, ir::DType::kF64), true});
   }
   if (name == "training") return Item(entry_ == Entry::kStep);
-  if (name == "pi") return Item(StaticNumber::OfReal(3.141592653589793));
+  if (name == "pi") return Item(Number::Float(3.141592653589793));
   if (name == "float") return Item(*ElementType({name, where}));
   if (auto type = ir::ParseDType(name)) return Item(*type);
   if (IsBuiltin(name)) return Item(BuiltinItem{name});

@@ -65,7 +65,7 @@ Item Lowering::InitialValue(const Item& initializer, const ir::Type& type, const
                   absl::StrCat(function.function->name.text, " is no initialiser: its first parameter is not `shape`"));
     }
     Items shape;
-    for (int64_t extent : type.shape) shape.push_back(StaticNumber::Of(extent));
+    for (int64_t extent : type.shape) shape.push_back(Number::Integer(extent));
     arguments.emplace_back("shape", MakeList(std::move(shape)));
     if (parameters.size() > 1 && parameters[1].name.text == "type") arguments.emplace_back("type", Item(type.element));
     result = CallFunction(function, std::move(arguments), nullptr, path, where);
@@ -74,7 +74,7 @@ Item Lowering::InitialValue(const Item& initializer, const ir::Type& type, const
   }
   ir::Value* value = AsTensor(result, where, type.element);
   if (value == nullptr) return Poison();
-  const bool scalar = initializer.As<StaticNumber>() != nullptr || initializer.As<bool>() != nullptr;
+  const bool scalar = initializer.As<Number>() != nullptr || initializer.As<bool>() != nullptr;
   if (scalar && type.rank() > 0) return EmitItem(Op::kBroadcast, {value}, {type.shape});
   if (value->type != type) {
     return Fail(where,
@@ -86,7 +86,7 @@ Item Lowering::InitialValue(const Item& initializer, const ir::Type& type, const
 namespace {
 
 std::string ArgumentText(const Item& item) {
-  if (const StaticNumber* number = item.As<StaticNumber>()) return ToText(*number);
+  if (const Number* number = item.As<Number>()) return ToText(*number);
   if (const bool* b = item.As<bool>()) return *b ? "true" : "false";
   if (const std::string* s = item.As<std::string>()) return absl::StrCat("\"", *s, "\"");
   if (const ir::DType* type = item.As<ir::DType>()) return std::string(ir::Name(*type));
@@ -128,7 +128,7 @@ std::string Lowering::InitializerText(const Item& initializer, const ir::Type& t
     return call->arguments.empty() ? text : text + ")";
   }
   if (initializer.As<TensorItem>() != nullptr ||
-      (initializer.As<StaticNumber>() == nullptr && initializer.As<bool>() == nullptr &&
+      (initializer.As<Number>() == nullptr && initializer.As<bool>() == nullptr &&
        initializer.As<ListItem>() == nullptr)) {
     if (!initializer.poisoned()) {
       Error(where, absl::StrCat("an initial value is a literal or an initialiser, found ", Describe(initializer)))

@@ -68,7 +68,7 @@ void Lowering::ExecuteDim(const ast::Dim& dim) {
   } else {
     value = AsInteger(Evaluate(*dim.value), dim.value->range, absl::StrCat("dim ", dim.name.text));
   }
-  if (!Declare(dim.name, value ? Item(StaticNumber::Of(*value)) : Item(Poison())) || !value) return;
+  if (!Declare(dim.name, value ? Item(Number::Integer(*value)) : Item(Poison())) || !value) return;
   if (*value < 1) Error(dim.name.range, absl::StrCat("dim ", dim.name.text, " must be at least 1, found ", *value));
   graph_.dims.push_back({dim.name.text, *value});
   if (dim.name.text == batch_dim_) program_.batch = *value;
@@ -219,7 +219,7 @@ void Lowering::ExecuteNext(const ast::Next& next) {
   ir::Value* tensor = AsTensor(value, next.value->range, slot->declared->type.element);
   if (tensor == nullptr) return;
   if (tensor->type != slot->declared->type) {
-    if (value.As<StaticNumber>() != nullptr && tensor->type.rank() == 0) {
+    if (value.As<Number>() != nullptr && tensor->type.rank() == 0) {
       tensor = Emit(Op::kBroadcast, {tensor}, {slot->declared->type.shape});
     } else {
       WithOperands(

@@ -247,8 +247,8 @@ void Lowering::Update(Objective& objective) {
     if (*k < 1) Error(every->range, absl::StrCat("every cannot be ", *k));
     if (*k <= 1 || entry_ != Entry::kStep) return nullptr;
     Restore place(place_, every->range);
-    const Item remainder = Elementwise(Op::kMod, {TensorItem{StepInput("step")}, StaticNumber::Of(*k)}, every->range);
-    const Item now = Elementwise(Op::kEqual, {remainder, StaticNumber::Of(0)}, every->range);
+    const Item remainder = Elementwise(Op::kMod, {TensorItem{StepInput("step")}, Number::Integer(*k)}, every->range);
+    const Item now = Elementwise(Op::kEqual, {remainder, Number::Integer(0)}, every->range);
     Hint(now, absl::StrCat("every.", *k));
     return now.As<TensorItem>() == nullptr ? nullptr : now.As<TensorItem>()->value;
   };

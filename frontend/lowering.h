@@ -50,6 +50,9 @@ class Restore {
 class Lowering {
  public:
   Lowering(const Module& module, const LowerOptions& options, Entry entry, Diagnostics& diagnostics);
+  ~Lowering() { diagnostics_.SetAdjust(std::move(outer_adjust_)); }
+  Lowering(const Lowering&) = delete;
+  Lowering& operator=(const Lowering&) = delete;
 
   // The whole of a recipe or a model; then, if nothing was reported, the graph.
   void LowerModel(const ast::Model& model, int unit, const ast::Train* train, int train_unit);
@@ -79,8 +82,8 @@ class Lowering {
   using Items = std::vector<Item>;
 
   // ---- lower_names.cc
-  // Reports at `where`; inside the library, at the call of the user's text that led there, with a note.
-  Diagnostic& Error(SourceRange where, std::string message);
+  void Place(Diagnostic& diagnostic) const;
+  Diagnostic& Error(SourceRange where, std::string message) { return diagnostics_.Error(where, std::move(message)); }
   Item Fail(SourceRange where, std::string message) {
     Error(where, std::move(message));
     return Poison();
@@ -133,6 +136,10 @@ class Lowering {
   absl::optional<ir::DType> ElementType(const ast::Identifier& name);
 
   // ---- the graph
+  // What `expressions_` made of its operands, with everything that it appended on the way. The operands are as the
+  // current region sees them.
+  Item Made(ir::Value* value);
+  Operand AsOperand(ir::Value* value, SourceRange where);
   // Appends an operation; null, and reported, where the operands do not fit it.
   ir::Value* Emit(Op op, std::vector<ir::Value*> operands, std::vector<ir::AttributeValue> attributes = {});
   Item EmitItem(Op op, std::vector<ir::Value*> operands, std::vector<ir::AttributeValue> attributes = {});
@@ -160,7 +167,6 @@ class Lowering {
   Item EvaluateIndex(const ast::Index& index, SourceRange range);
   Item IndexList(const Items& list, const ast::Index& index, SourceRange range);
   Item IndexTensor(ir::Value* value, const ast::Index& index, SourceRange range);
-  Item Transposed(ir::Value* value, SourceRange where);
 
   // ---- lower_call.cc
   Item EvaluateCall(const ast::Call& call, SourceRange range);
@@ -243,10 +249,12 @@ class Lowering {
   const LowerOptions& options_;
   const Entry entry_;
   Diagnostics& diagnostics_;
+  Diagnostics::Adjust outer_adjust_;
   Program program_;
 
   ir::Graph graph_;
   ir::Builder builder_;
+  ExpressionBuilder expressions_;
   ir::Region inputs_, params_, states_;  // declarations, joined at the end
   std::vector<Initial> initial_params_, initial_states_;
   std::vector<RegionContext> regions_;

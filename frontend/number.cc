@@ -121,10 +121,14 @@ absl::StatusOr<ir::Tensor> RoundTo(const Number& number, ir::DType type) {
       return RoundToInteger<int32_t>(number, type);
     case ir::DType::kI64:
       return RoundToInteger<int64_t>(number, type);
-    case ir::DType::kF32:
+    case ir::DType::kF32: {
       if (number.kind == Number::Kind::kInteger) return ir::Tensor::Scalar<float>(static_cast<float>(number.integer));
-      return ir::Tensor::Scalar<float>(number.text.empty() ? static_cast<float>(number.floating)
-                                                           : ReadFloat<float>(number.text));
+      const float value = number.text.empty() ? static_cast<float>(number.floating) : ReadFloat<float>(number.text);
+      if (std::isinf(value) && !std::isinf(number.floating)) {
+        return absl::InvalidArgumentError(absl::StrCat(ToString(number), " is out of range for f32"));
+      }
+      return ir::Tensor::Scalar<float>(value);
+    }
     case ir::DType::kF64:
       break;
   }

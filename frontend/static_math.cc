@@ -1,6 +1,5 @@
 #include "frontend/static_math.h"
 
-#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -19,23 +18,23 @@ using Real = ir::F<ir::Scalar<double>>;
 using Integer = ir::I<ir::Scalar<int64_t>>;
 using Truth = ir::B<ir::Scalar<double>>;
 
-absl::StatusOr<Item> EvaluateReal(Op op, absl::Span<const StaticNumber> operands) {
-  const auto at = [&](size_t i) { return Real(operands[i].real); };
+absl::StatusOr<Item> EvaluateReal(Op op, absl::Span<const Number> operands) {
+  const auto at = [&](size_t i) { return Real(operands[i].AsDouble()); };
   switch (op) {
-#define UNARY(name, mnemonic, types, y_column, ...)    \
-  case Op::k##name: {                                  \
-    const Real x = at(0);                              \
-    return Item(StaticNumber::OfReal((y_column).raw)); \
+#define UNARY(name, mnemonic, types, y_column, ...) \
+  case Op::k##name: {                               \
+    const Real x = at(0);                           \
+    return Item(Number::Float((y_column).raw));     \
   }
 #define BINARY(name, mnemonic, infix, types, y_column, ...) \
   case Op::k##name: {                                       \
     const Real a = at(0), b = at(1);                        \
-    return Item(StaticNumber::OfReal((y_column).raw));      \
+    return Item(Number::Float((y_column).raw));             \
   }
-#define TERNARY(name, mnemonic, types, y_column, ...)  \
-  case Op::k##name: {                                  \
-    const Real a = at(0), b = at(1), c = at(2);        \
-    return Item(StaticNumber::OfReal((y_column).raw)); \
+#define TERNARY(name, mnemonic, types, y_column, ...) \
+  case Op::k##name: {                                 \
+    const Real a = at(0), b = at(1), c = at(2);       \
+    return Item(Number::Float((y_column).raw));       \
   }
 #define COMPARE(name, mnemonic, infix, types, y_column, doc) \
   case Op::k##name: {                                        \
@@ -62,16 +61,16 @@ absl::StatusOr<Item> IntegerPower(int64_t base, int64_t exponent) {
   for (int64_t i = 0; i < exponent; ++i) {
     if (__builtin_mul_overflow(result, base, &result)) return Overflow(Op::kPow);
     if (result == 0 || (result == 1 && base == 1)) break;
-    if (base == -1 && i > 1) return Item(StaticNumber::Of(exponent % 2 == 0 ? 1 : -1));
+    if (base == -1 && i > 1) return Item(Number::Integer(exponent % 2 == 0 ? 1 : -1));
   }
-  return Item(StaticNumber::Of(result));
+  return Item(Number::Integer(result));
 }
 
 // Nothing: the operation is one that computes in f64.
 absl::optional<absl::StatusOr<Item>> EvaluateInteger(Op op, int64_t a, int64_t b) {
   using Result = absl::StatusOr<Item>;
   int64_t r = 0;
-  const auto number = [](int64_t value) { return Result(Item(StaticNumber::Of(value))); };
+  const auto number = [](int64_t value) { return Result(Item(Number::Integer(value))); };
   const auto checked = [&](bool overflow) { return overflow ? Result(Overflow(op)) : number(r); };
   const bool divides = op == Op::kFloorDiv || op == Op::kMod;
   if (divides && b == 0) return Result(absl::InvalidArgumentError("a static integer is divided by zero"));
@@ -120,25 +119,11 @@ absl::optional<absl::StatusOr<Item>> EvaluateInteger(Op op, int64_t a, int64_t b
   }
 }
 
-template <typename T>
-bool ParseAt(const std::string& text, T* value) {
-  if (absl::EndsWith(text, "inf")) {
-    *value = text[0] == '-' ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::infinity();
-    return true;
-  }
-  if (absl::EndsWith(text, "nan")) {
-    *value = std::numeric_limits<T>::quiet_NaN();
-    return true;
-  }
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
 }  // namespace
 
-absl::StatusOr<Item> EvaluateStatic(Op op, absl::Span<const StaticNumber> operands) {
+absl::StatusOr<Item> EvaluateStatic(Op op, absl::Span<const Number> operands) {
   bool integers = true;
-  for (const StaticNumber& n : operands) integers &= n.is_integer;
+  for (const Number& n : operands) integers &= n.kind == Number::Kind::kInteger;
   if (integers && !operands.empty()) {
     if (auto result = EvaluateInteger(op, operands[0].integer, operands.size() > 1 ? operands[1].integer : 0)) {
       return *std::move(result);
@@ -147,47 +132,9 @@ absl::StatusOr<Item> EvaluateStatic(Op op, absl::Span<const StaticNumber> operan
   return EvaluateReal(op, operands);
 }
 
-absl::StatusOr<StaticNumber> ParseNumber(const std::string& text, bool is_integer) {
-  StaticNumber number;
-  number.text = text;
-  number.is_integer = is_integer;
-  if (is_integer) {
-    if (!ParseAt(text, &number.integer)) {
-      return absl::InvalidArgumentError(absl::StrCat(text, " is beyond the integers of 64 bits"));
-    }
-    number.real = static_cast<double>(number.integer);
-  } else if (!ParseAt(text, &number.real)) {
-    return absl::InvalidArgumentError(absl::StrCat(text, " is beyond the range of f64"));
-  }
-  return number;
-}
-
-absl::StatusOr<ir::Tensor> ToScalar(const StaticNumber& number, ir::DType type) {
-  return ir::Dispatch(type, [&](auto tag) -> absl::StatusOr<ir::Tensor> {
-    using T = decltype(tag);
-    if constexpr (std::is_floating_point_v<T>) {
-      T value = number.is_integer ? static_cast<T>(number.integer) : static_cast<T>(number.real);
-      if (!number.text.empty() && !ParseAt(number.text, &value)) value = std::numeric_limits<T>::infinity();
-      if (std::isinf(value) && !std::isinf(number.real)) {
-        return absl::InvalidArgumentError(absl::StrCat(ToText(number), " is beyond the range of ", ir::Name(type)));
-      }
-      return ir::Tensor::Scalar<T>(value);
-    } else if constexpr (std::is_same_v<T, bool>) {
-      return absl::InvalidArgumentError(absl::StrCat(ToText(number), " is no bool; true and false are"));
-    } else {
-      if (!number.is_integer || number.integer < static_cast<int64_t>(std::numeric_limits<T>::min()) ||
-          number.integer > static_cast<int64_t>(std::numeric_limits<T>::max())) {
-        return absl::InvalidArgumentError(absl::StrCat(ToText(number), " is no ", ir::Name(type)));
-      }
-      return ir::Tensor::Scalar<T>(static_cast<T>(number.integer));
-    }
-  });
-}
-
-std::string ToText(const StaticNumber& number) {
-  if (!number.text.empty()) return number.text;
-  if (number.is_integer) return absl::StrCat(number.integer);
-  return ir::PrintLiteral(ir::Tensor::Scalar<double>(number.real));
+std::string ToText(const Number& number) {
+  if (number.kind != Number::Kind::kFloat || !number.text.empty()) return ToString(number);
+  return ir::PrintLiteral(ir::Tensor::Scalar<double>(number.floating));
 }
 
 }  // namespace gradus::frontend

@@ -11,16 +11,9 @@ namespace gradus::frontend {
 // The result of an elementwise operation on numbers: a number, or a bool for comparisons. Integers stay exact integers
 // under + - * // % ** neg abs sign minimum maximum and comparisons, and an overflow or a division by zero is an error;
 // `/` and every other operation compute in f64. `operands` are as many as the operation has.
-absl::StatusOr<Item> EvaluateStatic(ir::Op op, absl::Span<const StaticNumber> operands);
+absl::StatusOr<Item> EvaluateStatic(ir::Op op, absl::Span<const Number> operands);
 
-// The number as written, in f64. Fails where it is out of range.
-absl::StatusOr<StaticNumber> ParseNumber(const std::string& text, bool is_integer);
-
-// The nearest number of the element type, as a scalar: a literal is rounded once from its text. The sentence of the
-// error is `0.5 is no i32`.
-absl::StatusOr<ir::Tensor> ToScalar(const StaticNumber& number, ir::DType type);
-
-// Shortest text that reads back as the same number.
-std::string ToText(const StaticNumber& number);
+// Text that reads back as the same number, of the same kind.
+std::string ToText(const Number& number);
 
 }  // namespace gradus::frontend
