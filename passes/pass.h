@@ -31,14 +31,17 @@ struct Options {
   std::vector<FusionDecision>* decisions = nullptr;  // where Fuse writes what it decided, in text order
 };
 
+// Later stages rely on a required pass; a bisection skips the others only.
+enum class Need : uint8_t { kOptional, kRequired };
+
 struct Pass {
   using Plain = absl::StatusOr<bool> (*)(ir::Graph&);
   using WithOptions = absl::StatusOr<bool> (*)(ir::Graph&, const Options&);
 
-  constexpr Pass(absl::string_view name, Plain run, absl::string_view stage = "")
-      : name(name), stage(stage), plain(run) {}
-  constexpr Pass(absl::string_view name, WithOptions run, absl::string_view stage = "")
-      : name(name), stage(stage), with_options(run) {}
+  constexpr Pass(absl::string_view name, Plain run, absl::string_view stage = "", Need need = Need::kOptional)
+      : name(name), stage(stage), need(need), plain(run) {}
+  constexpr Pass(absl::string_view name, WithOptions run, absl::string_view stage = "", Need need = Need::kOptional)
+      : name(name), stage(stage), need(need), with_options(run) {}
 
   absl::StatusOr<bool> Run(ir::Graph& graph, const Options& options) const {
     return plain != nullptr ? plain(graph) : with_options(graph, options);
@@ -46,6 +49,7 @@ struct Pass {
 
   absl::string_view name;
   absl::string_view stage;  // the stage of `gradus show` that is complete after it, or empty
+  Need need;
   Plain plain = nullptr;
   WithOptions with_options = nullptr;
 };

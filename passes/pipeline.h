@@ -17,16 +17,16 @@ namespace gradus::passes {
 // From a lowered entry (a step, an evaluation, a prediction) to what code is generated from. `show --stage` names the
 // last column.
 inline constexpr Pass kStepPipeline[] = {
-    {"backprop", Backprop, "step"},          // first: later passes shrink forward and backward together
-    {"simplify", Simplify},                  // before cse, so that equal things look equal
-    {"fold", Fold},                          // after simplify has gathered literals
-    {"cse", EliminateCommonSubexpressions},  // adjoints repeat what forward computed
-    {"simplify", Simplify},                  // joined values allow more
-    {"dce", EliminateDeadCode},              // last: earlier passes leave named values behind
-    {"freeze", FreezeOrder, "simplified"},   // from here on no pass may change a bit
-    {"fuse", Fuse, "fused"},                 // kernels
-    {"schedule", Schedule},                  // after fusion: it orders kernels
-    {"plan", PlanMemory, "plan"},            // last: it needs the order of everything
+    {"backprop", Backprop, "step", Need::kRequired},         // first: later passes shrink forward and backward together
+    {"simplify", Simplify},                                  // before cse, so that equal things look equal
+    {"fold", Fold},                                          // after simplify has gathered literals
+    {"cse", EliminateCommonSubexpressions},                  // adjoints repeat what forward computed
+    {"simplify", Simplify},                                  // joined values allow more
+    {"dce", EliminateDeadCode},                              // last: earlier passes leave named values behind
+    {"freeze", FreezeOrder, "simplified", Need::kRequired},  // from here on no pass may change a bit
+    {"fuse", Fuse, "fused"},                                 // kernels
+    {"schedule", Schedule, "", Need::kRequired},             // after fusion: it orders kernels
+    {"plan", PlanMemory, "plan", Need::kRequired},           // last: it needs the order of everything
 };
 
 }  // namespace gradus::passes

@@ -24,7 +24,12 @@ absl::StatusOr<std::vector<PassReport>> RunPasses(absl::Span<const Pass> passes,
   int64_t changes = 0;
   if (run.stop_after == "parsed") return reports;
   for (const Pass& pass : passes) {
-    if (run.limit >= 0 && changes >= run.limit) break;
+    const bool optional = pass.need == Need::kOptional;
+    if (optional && run.limit >= 0 && changes >= run.limit) {
+      if (!pass.stage.empty() && run.on_stage) run.on_stage(pass.stage, graph);
+      if (!pass.stage.empty() && pass.stage == run.stop_after) break;
+      continue;
+    }
     const std::string before = run.check_changed ? ir::Print(graph) : std::string();
     const auto start = std::chrono::steady_clock::now();
     absl::StatusOr<bool> changed = pass.Run(graph, run.options);
@@ -40,7 +45,7 @@ absl::StatusOr<std::vector<PassReport>> RunPasses(absl::Span<const Pass> passes,
                                                 differs ? "differs" : "is the same"));
       }
     }
-    changes += *changed ? 1 : 0;
+    changes += *changed && optional ? 1 : 0;
     reports.push_back({std::string(pass.name), *changed, std::chrono::duration<double>(stop - start).count()});
     if (run.on_pass) run.on_pass(pass.name, graph);
     if (!pass.stage.empty() && run.on_stage) run.on_stage(pass.stage, graph);

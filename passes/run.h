@@ -12,8 +12,8 @@ namespace gradus::passes {
 
 struct RunOptions {
   Options options;
-  // Stop after this many passes that changed the graph: `--bisect N`. Negative: no limit. A limited run is a program
-  // only while no pass that later stages rely on is cut off; it is for reading and for the interpreter.
+  // After this many optional passes that changed the graph, skip the optional ones that follow: `--bisect N`. What
+  // comes out is a program whatever N. Negative: no limit.
   int64_t limit = -1;
   // Stop after the pass that completes this stage (`step`, `simplified`, `fused`, `plan`); empty: run all.
   std::string stop_after;

@@ -114,6 +114,24 @@ TEST(RandomPassTest, EveryPlanIsSoundWithAnyNumberOfThreads) {
   EXPECT_GT(in_place, 100);
 }
 
+TEST(RandomPassTest, ABisectionPlansAProgramWhateverItsLimit) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const ir::Graph original = testing_support::RandomGraph(seed, {.gradient = true});
+    std::string last;
+    for (int64_t limit = 0; limit < 7; ++limit) {
+      ir::Graph graph = original.Clone();
+      RunOptions options;
+      options.limit = limit;
+      ASSERT_THAT(RunPasses(kStepPipeline, graph, options), IsOk());
+      ASSERT_THAT(VerifyPlan(graph), IsOk()) << Printed(graph);
+      last = Printed(graph);
+    }
+    ir::Graph graph = original.Clone();
+    ASSERT_THAT(RunPasses(kStepPipeline, graph), IsOk());
+    EXPECT_EQ(Printed(graph), last);
+  }
+}
+
 TEST(RandomPassTest, SimplifyingChangesNoFiniteValueByMoreThanRounding) {
   for (uint64_t seed = 0; seed < Graphs(); ++seed) {
     ir::Graph graph =
