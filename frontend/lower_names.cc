@@ -186,6 +186,7 @@ std::vector<std::string> Lowering::VisibleNames() const {
 }
 
 Item Lowering::UnknownName(const std::string& name, SourceRange where) {
+  if (name == "text" && sources_ != nullptr) return Fail(where, "text(…) as a source is not there yet");
   Diagnostic& diagnostic = Error(where, absl::StrCat("unknown name ", name));
   const std::string nearest = Nearest(name, VisibleNames());
   if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));

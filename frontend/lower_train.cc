@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -182,6 +183,7 @@ bool Lowering::LowerObjective(Objective& objective) {
   Restore name(statement_name_, objective.name);
   objective.value = AsTensor(Evaluate(expression), expression.range);
   if (objective.value == nullptr) return false;
+  Hint(TensorItem{objective.value}, objective.name);
   const ir::Type& type = objective.value->type;
   if (type.rank() != 0 || !ir::IsFloat(type.element)) {
     WithOperands(
@@ -273,7 +275,13 @@ void Lowering::Update(Objective& objective) {
     if (call != nullptr) {
       auto arguments = BindArguments(what, layer->layer->parameters, *call, 1);
       if (!arguments) return;
-      for (auto& [key, item] : *arguments) Hint(item, absl::StrCat(what, ".", key));
+      for (auto& [key, item] : *arguments) {
+        Hint(item, absl::StrCat(what, ".", key));
+        const Number* number = item.As<Number>();
+        if (number == nullptr || std::isfinite(number->AsDouble())) continue;
+        Error(expression.range, absl::StrCat(key, " of ", what, " is ", ToString(*number), ", and must be finite"));
+        return;
+      }
       group.arguments = *std::move(arguments);
     }
     group.due = due(optimizer->every);
