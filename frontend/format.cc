@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "frontend/format_columns.h"
 #include "frontend/lexer.h"
 #include "frontend/parser_state.h"
 #include "ir/check.h"
@@ -25,13 +26,6 @@ struct Piece {
   bool IsNumber() const { return kind == TokenKind::kInteger || kind == TokenKind::kFloat; }
 };
 
-struct Line {
-  int indent = 0;
-  std::string code;
-  std::string tail;  // a note, a comment, or both
-  bool blank_before = false;
-};
-
 bool IsOneOf(absl::string_view word, std::initializer_list<absl::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -40,11 +34,6 @@ bool IsOperator(const Piece& p) {
   if (p.IsName()) return p.text == "and" || p.text == "or";
   return p.kind == TokenKind::kPunctuation &&
          IsOneOf(p.text, {"+", "-", "*", "/", "//", "%", "**", "@", "==", "!=", "<", "<=", ">", ">=", "~"});
-}
-
-size_t Width(absl::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 constexpr char kTypeBracket = 't';  // the `[` of float[B,784] among the open brackets
@@ -113,7 +102,8 @@ class Formatter {
 
   std::string Run() {
     for (at_ = 0; at_ < pieces_.size(); ++at_) Add();
-    AlignTails();
+    AlignColumns(lines_);
+    AlignTails(lines_);
     std::string out;
     for (const Line& line : lines_) {
       if (line.blank_before) out += "\n";
@@ -137,6 +127,7 @@ class Formatter {
       BeginLine(piece);
     } else if (!piece.comment && piece.kind != TokenKind::kNote && Spaced(pieces_[at_ - 1], piece)) {
       lines_.back().code += " ";
+      AddAnchor(pieces_[at_ - 1], piece);
     }
     Line& line = lines_.back();
     if (piece.comment || piece.kind == TokenKind::kNote) {
@@ -152,6 +143,19 @@ class Formatter {
     if (piece.Is("(") || piece.Is("[") || piece.Is("{")) open_.push_back(of_type ? kTypeBracket : piece.text[0]);
     if ((piece.Is(")") || piece.Is("]") || piece.Is("}")) && !open_.empty()) open_.pop_back();
     continues_ = piece.Is(",") || piece.Is("=") || (IsOperator(piece) && !EndsPattern(piece));
+  }
+
+  // The next token may stand in a column with one of a neighbouring line.
+  void AddAnchor(const Piece& last, const Piece& piece) {
+    Line& line = lines_.back();
+    const absl::string_view between =
+        piece.range.file->text().substr(last.range.end, piece.range.begin - last.range.end);
+    const bool punctuation = piece.kind == TokenKind::kPunctuation;
+    line.anchors.push_back({line.code.size(), piece.range.start().column,
+                            between.size() > 1 && between.find_first_not_of(' ') == absl::string_view::npos,
+                            punctuation      ? std::string(piece.text)
+                            : piece.IsName() ? "name"
+                                             : "literal"});
   }
 
   void BeginLine(const Piece& piece) {
@@ -227,25 +231,6 @@ class Formatter {
                last.Is("..."));
     }
     return true;
-  }
-
-  // Notes and comments of neighbouring lines stand in one column; a very long line does not push the others.
-  void AlignTails() {
-    constexpr size_t kLongest = 84;
-    for (size_t i = 0; i < lines_.size();) {
-      size_t end = i;
-      size_t column = 0;
-      while (end < lines_.size() && !lines_[end].tail.empty() && (end == i || !lines_[end].blank_before)) {
-        const size_t width = lines_[end].indent + Width(lines_[end].code);
-        if (width <= kLongest) column = std::max(column, width);
-        ++end;
-      }
-      for (size_t k = i; k < end; ++k) {
-        const size_t width = lines_[k].indent + Width(lines_[k].code);
-        if (width < column) lines_[k].tail.insert(0, column - width, ' ');
-      }
-      i = std::max(end, i + 1);
-    }
   }
 
   std::vector<Piece> pieces_;

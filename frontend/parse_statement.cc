@@ -189,7 +189,8 @@ std::optional<ast::Statement::Node> Parser::ParseStatementNode() {
     }
   }
   if (in_graph_ && word == "barrier" &&
-      (PeekAfter(1).starts_line || PeekAfter(1).text == ";" || PeekAfter(1).kind == TokenKind::kNote)) {
+      (PeekAfter(1).starts_line || PeekAfter(1).text == ";" || PeekAfter(1).text == "}" ||
+       PeekAfter(1).kind == TokenKind::kNote)) {
     Take();
     return Node(ast::Barrier{});
   }

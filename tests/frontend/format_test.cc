@@ -88,6 +88,30 @@ TEST(FormatTest, ATextThatDoesNotParseIsLeftAlone) {
 )");
 }
 
+TEST(FormatTest, WhatStoodInColumnsStandsInColumns) {
+  // Names grow and shrink; the columns follow.
+  EXPECT_EQ(Formatted("model m {\n  abc    = f( x )\n  abcdef = g(h)\n  d      =   1\n\n  e   = 2\n}"),
+            "model m {\n  abc    = f(x)\n  abcdef = g(h)\n  d      = 1\n\n  e = 2\n}\n");
+  EXPECT_EQ(
+      Formatted(
+          "train m {\n minimize  loss\n metric    acc\n optimizer f()\n data      x = f( a ),    y = 2\n validate  x = "
+          "g(ab) / 2, y = 4\n}"),
+      "train m {\n  minimize  loss\n  metric    acc\n  optimizer f()\n  data      x = f(a),      y = 2\n  validate  x "
+      "= g(ab) / "
+      "2, y = 4\n}\n");
+}
+
+TEST(FormatTest, ExamplesAndTheLibraryAreFormatted) {
+  for (const char* folder : {"/examples", "/frontend/lib"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(GRADUS_SOURCE_DIR) + folder)) {
+      if (entry.path().extension() != ".gr") continue;
+      const auto source = SourceFile::Read(entry.path());
+      ASSERT_TRUE(source.ok());
+      EXPECT_EQ(Formatted(std::string((*source)->text())), (*source)->text()) << entry.path();
+    }
+  }
+}
+
 TEST(FormatTest, AnExpressionOverSeveralLinesBecomesOne) {
   const auto source = *SourceFile::Create("test.gr", "normal( # why\n  std = 0.5,\n\n key=0xff ) * -2");
   EXPECT_EQ(FormatExpression({source.get(), 0, static_cast<int32_t>(source->text().size())}),
@@ -104,7 +128,14 @@ TEST(FormatTest, ModelsKeepTheirTreeAndStayAsTheyAreFormatted) {
 
 TEST(FormatTest, RandomProgramsKeepTheirTreeAndStayAsTheyAreFormatted) {
   std::mt19937 random(4);
-  for (int i = 0; i < 3000 && !HasFatalFailure(); ++i) ExpectStable(Join(RandomProgram(10 + i % 20, random)));
+  for (int i = 0; i < 3000 && !HasFatalFailure(); ++i) {
+    std::vector<std::string> program = RandomProgram(10 + i % 20, random);
+    // Blanks here and there, so that some tokens stand in columns.
+    for (std::string& token : program) {
+      if (token.find('\n') == std::string::npos && random() % 4 == 0) token += std::string(random() % 6, ' ');
+    }
+    ExpectStable(Join(program));
+  }
 }
 
 }  // namespace
