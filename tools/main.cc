@@ -41,6 +41,11 @@ class Formatter : public CLI::Formatter {
   }
 };
 
+bool IsVerb(const CLI::App& gradus, const std::string& word) {
+  const auto named = [&](const CLI::App* verb) { return verb->get_name() == word; };
+  return !gradus.get_subcommands(named).empty();
+}
+
 int Main(int argc, char** argv) {
   CLI::App gradus(kAbout, "gradus");
   gradus.formatter(std::make_shared<Formatter>());
@@ -61,6 +66,13 @@ int Main(int argc, char** argv) {
   // The parser of the command line is the one part that throws.
   try {
     gradus.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // Of `gradus tarin` the library says only that a verb is missing.
+    if (argc > 1 && argv[1][0] != '-' && !IsVerb(gradus, argv[1])) {
+      std::fprintf(stderr, "gradus: %s is not a verb; `gradus --help` lists them\n", argv[1]);
+      return kUsage;
+    }
+    return gradus.exit(error) == 0 ? kSuccess : kUsage;
   } catch (const CLI::ParseError& error) {
     return gradus.exit(error) == 0 ? kSuccess : kUsage;
   }

@@ -46,7 +46,7 @@ std::string AsComments(absl::string_view text) {
 std::string Describe(absl::Span<const passes::FusionDecision> decisions) {
   std::string text;
   for (const passes::FusionDecision& d : decisions) {
-    absl::StrAppend(&text, d.statement, d.allowed ? " joins " : " does not join ", d.into, d.allowed ? "" : ": ",
+    absl::StrAppend(&text, d.statement, d.allowed ? " joins " : " does not join ", d.into, d.reason.empty() ? "" : ": ",
                     d.reason, "\n");
   }
   return text;

@@ -1,15 +1,17 @@
 // Random graphs, from `freeze` on: interpreter = fused = planned = native code, bit for bit (trust.md §3 of the
 // design).
 //
-// GRADUS_COUNT graphs (2,000 if it is not set) from GRADUS_SEED on (0). Each is run on one target with one number of
-// threads, fused or not, all of them in turn. A graph that fails is printed as small as it can be made.
+// GRADUS_COUNT graphs (2,000 if it is not set) from GRADUS_SEED on (0). Each is run fused and unfused on one target
+// with one number of threads, all of them in turn. A graph that fails is printed as small as it can be made.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "passes/pipeline.h"
 #include "tests/codegen/native_run.h"
 #include "tests/differential/forked.h"
@@ -26,12 +28,15 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-RunConfiguration ConfigurationOf(uint64_t seed, const std::vector<ir::Target>& targets) {
+// What a difference was found in, before its text.
+constexpr absl::string_view kFused = "fused, ", kUnfused = "unfused, ";
+
+RunConfiguration ConfigurationOf(uint64_t seed, bool fuse, const std::vector<ir::Target>& targets) {
   constexpr int64_t kThreads[] = {1, 2, 3, 7};
   RunConfiguration c;
   c.target = targets[seed % targets.size()];
   c.threads = kThreads[seed / targets.size() % 4];
-  c.fuse = seed / targets.size() / 4 % 4 != 0;
+  c.fuse = fuse;
   return c;
 }
 
@@ -113,10 +118,16 @@ TEST(DifferentialTest, EveryWayToRunARandomGraphGivesTheBitsOfTheInterpreter) {
   const auto failures = InChildren(first, first + count, processes, 3, [&](uint64_t seed) -> std::string {
     const absl::StatusOr<FailingGraph> frozen = FrozenGraph(seed);
     if (!frozen.ok()) return frozen.status().ToString();
-    return Difference(frozen->graph, frozen->declared, ConfigurationOf(seed, targets));
+    for (const bool fuse : {true, false}) {
+      const std::string difference = Difference(frozen->graph, frozen->declared, ConfigurationOf(seed, fuse, targets));
+      if (!difference.empty()) return absl::StrCat(fuse ? kFused : kUnfused, difference);
+    }
+    return "";
   });
   for (const auto& [seed, difference] : failures) {
-    ADD_FAILURE() << Report(seed, difference, ConfigurationOf(seed, targets));
+    const bool fuse = !absl::StartsWith(difference, kUnfused);
+    const std::string kind = std::string(absl::StripPrefix(absl::StripPrefix(difference, kUnfused), kFused));
+    ADD_FAILURE() << Report(seed, kind, ConfigurationOf(seed, fuse, targets));
   }
 }
 
