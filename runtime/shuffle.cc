@@ -20,12 +20,17 @@ int64_t Below(int64_t bound, const std::array<Word, 4>& words) {
 
 }  // namespace
 
-std::vector<int64_t> ShuffledOrder(int64_t count, int64_t seed, int64_t epoch) {
-  std::vector<int64_t> order(static_cast<size_t>(count));
+void ShuffleOrder(absl::Span<int64_t> order, int64_t seed, int64_t epoch) {
   std::iota(order.begin(), order.end(), 0);
   const Word key = ir::RandomKey(Word(seed), Word(kShuffleKey));
-  for (int64_t i = count - 1; i > 0; --i)
+  for (int64_t i = static_cast<int64_t>(order.size()) - 1; i > 0; --i) {
     std::swap(order[i], order[Below(i + 1, ir::Philox(key, Word(epoch), Word(i)))]);
+  }
+}
+
+std::vector<int64_t> ShuffledOrder(int64_t count, int64_t seed, int64_t epoch) {
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  ShuffleOrder(absl::MakeSpan(order), seed, epoch);
   return order;
 }
 

@@ -25,24 +25,26 @@ double AsDouble(const ir::Tensor& scalar) {
                       [&](auto tag) { return static_cast<double>(scalar.data<decltype(tag)>()[0]); });
 }
 
-// The scalar outputs of an entry over the steps of a chunk, and their weighted sums.
+// The scalar outputs of an entry over the steps of a chunk, and their weighted sums. Its memory is asked for once.
 class Sums {
  public:
-  explicit Sums(absl::Span<const NamedType> outputs) {
+  Sums(absl::Span<const NamedType> outputs, int64_t most_steps) {
     for (const NamedType& output : outputs) {
-      if (output.type.rank() == 0) scalars_.push_back({output, {}, 0.0});
+      if (output.type.rank() != 0) continue;
+      scalars_.push_back({output, ir::Tensor(ir::Type{output.type.element, {most_steps}}), 0.0});
+    }
+    for (Scalar& scalar : scalars_) {
+      fetches_.push_back({scalar.output.name, scalar.values.bytes(), ir::ByteWidth(scalar.output.type.element)});
     }
   }
+  Sums(Sums&&) = default;
 
-  // Fetches for a chunk of `steps`; valid until the next call.
-  std::vector<Fetch> Fetches(int64_t steps) {
-    std::vector<Fetch> fetches;
-    for (Scalar& scalar : scalars_) {
-      const int64_t width = ir::ByteWidth(scalar.output.type.element);
-      scalar.values = ir::Tensor(ir::Type{scalar.output.type.element, {steps}});
-      fetches.push_back({scalar.output.name, scalar.values.bytes(), width});
-    }
-    return fetches;
+  // For a chunk of at most `most_steps`.
+  absl::Span<const Fetch> fetches() const { return fetches_; }
+
+  void Clear() {
+    for (Scalar& scalar : scalars_) scalar.sum = 0;
+    weight_ = 0;
   }
 
   // Adds the first `steps` of the chunk, each standing for `weight` examples.
@@ -75,6 +77,7 @@ class Sums {
   // Objectives, then metrics, each metric computed on the averages of what it reads.
   absl::StatusOr<Averages> Average(const frontend::Program& program) const {
     Averages averages;
+    averages.reserve(program.objectives.size() + program.metrics.size());
     for (const std::string& objective : program.objectives) averages.emplace_back(objective, Mean(objective));
     for (const frontend::Metric& metric : program.metrics) {
       if (!metric.post) {
@@ -111,6 +114,7 @@ class Sums {
   }
 
   std::vector<Scalar> scalars_;
+  std::vector<Fetch> fetches_;
   double weight_ = 0;
 };
 
@@ -134,27 +138,25 @@ class Staging {
     }
     staging.chunk_ = std::clamp<int64_t>(kStagingBytes / step_bytes, 1, chunk);
     for (Input& input : staging.inputs_) {
-      if (input.column->sampled) input.batches.resize(staging.chunk_ * input.bytes);
+      const DataColumn& column = *input.column;
+      if (column.sampled) input.batches.resize(staging.chunk_ * input.bytes);
+      staging.feeds_.push_back(column.sampled ? Feed{column.input, input.batches.data(), input.bytes, staging.chunk_}
+                                              : Feed{column.input, column.values.bytes(), 0, 1});
     }
     return staging;
   }
 
   int64_t chunk() const { return chunk_; }
 
-  // Gathers `steps` batches whose examples are order[0], order[1], …
-  std::vector<Feed> Gather(absl::Span<const int64_t> order, int64_t steps) {
-    std::vector<Feed> feeds;
+  // Gathers `steps` batches, at most chunk(), whose examples are order[0], order[1], …
+  absl::Span<const Feed> Gather(absl::Span<const int64_t> order, int64_t steps) {
     for (Input& input : inputs_) {
-      if (!input.column->sampled) {
-        feeds.push_back({input.column->input, input.column->values.bytes(), 0, 1});
-        continue;
-      }
+      if (!input.column->sampled) continue;
       for (int64_t k = 0; k < steps; ++k) {
         GatherExamples(*input.column, order.subspan(k * batch_, batch_), input.batches.data() + k * input.bytes);
       }
-      feeds.push_back({input.column->input, input.batches.data(), input.bytes, steps});
     }
-    return feeds;
+    return feeds_;
   }
 
  private:
@@ -164,6 +166,7 @@ class Staging {
     std::vector<std::byte> batches;
   };
   std::vector<Input> inputs_;
+  std::vector<Feed> feeds_;
   int64_t batch_ = 1;
   int64_t chunk_ = 1;
 };
@@ -219,22 +222,23 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
                                   const TrainCallbacks& callbacks) {
   ASSIGN_OR_RETURN(const TrainingPlan plan, PlanTraining(program, data));
   ASSIGN_OR_RETURN(Staging staging, Staging::Create(executable, entries.step, data, data.batch, kMaxChunk));
+  Sums sums(executable.outputs(entries.step), staging.chunk());
+  std::vector<int64_t> order(static_cast<size_t>(data.examples));
   executable.set_seed(seed);
   EpochReport report;
   int64_t chunk = 1;  // grows until a chunk takes about kChunkTime
   for (int64_t epoch = 1, finished = 0; finished < plan.total_steps; ++epoch) {
     executable.set_epoch(epoch);
-    const std::vector<int64_t> order = ShuffledOrder(data.examples, seed, epoch);
+    ShuffleOrder(absl::MakeSpan(order), seed, epoch);
     const int64_t in_epoch = std::min(plan.steps_per_epoch, plan.total_steps - finished);
-    Sums sums(executable.outputs(entries.step));
+    sums.Clear();
     const Clock::time_point start = Clock::now();
     for (int64_t step = 0; step < in_epoch;) {
       const Clock::time_point chunk_start = Clock::now();
       const int64_t steps = std::min({chunk, staging.chunk(), in_epoch - step});
-      const std::vector<Feed> feeds =
+      const absl::Span<const Feed> feeds =
           staging.Gather(absl::MakeConstSpan(order).subspan(data.examples == 0 ? 0 : step * data.batch), steps);
-      const std::vector<Fetch> fetches = sums.Fetches(steps);
-      ASSIGN_OR_RETURN(const int64_t ran, executable.Run(entries.step, feeds, fetches, steps));
+      ASSIGN_OR_RETURN(const int64_t ran, executable.Run(entries.step, feeds, sums.fetches(), steps));
       sums.Add(ran, static_cast<double>(data.batch));
       std::string which;
       if (const int64_t bad = sums.FirstNotFinite(program.objectives, ran, which); bad >= 0) {
@@ -267,7 +271,7 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
 absl::StatusOr<Averages> Evaluate(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
                                   const Dataset& data) {
   CHECK(!entries.evaluate.empty()) << "no entry for evaluation";
-  Sums sums(executable.outputs(entries.evaluate.begin()->second));
+  Sums sums(executable.outputs(entries.evaluate.begin()->second), 1);
   std::map<int, Staging> staging;
   RETURN_IF_ERROR(
       ForEachBatch(entries.evaluate, data, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
@@ -276,8 +280,8 @@ absl::StatusOr<Averages> Evaluate(const frontend::Program& program, const EntryI
           ASSIGN_OR_RETURN(Staging created, Staging::Create(executable, entry, data, count, 1));
           staging.emplace(entry, std::move(created));
         }
-        const std::vector<Feed> feeds = staging.at(entry).Gather(indices, 1);
-        RETURN_IF_ERROR(executable.Run(entry, feeds, sums.Fetches(1), 1).status());
+        const absl::Span<const Feed> feeds = staging.at(entry).Gather(indices, 1);
+        RETURN_IF_ERROR(executable.Run(entry, feeds, sums.fetches(), 1).status());
         sums.Add(1, static_cast<double>(count));
         return absl::OkStatus();
       }));
@@ -314,7 +318,7 @@ absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const fr
           ASSIGN_OR_RETURN(Staging created, Staging::Create(executable, entry, data, count, 1));
           staging.emplace(entry, std::move(created));
         }
-        const std::vector<Feed> feeds = staging.at(entry).Gather(indices, 1);
+        const absl::Span<const Feed> feeds = staging.at(entry).Gather(indices, 1);
         std::vector<Fetch> fetches;
         for (Output& output : outputs) fetches.push_back({output.name, output.all.bytes() + output.filled, 0});
         RETURN_IF_ERROR(executable.Run(entry, feeds, fetches, 1).status());

@@ -1,0 +1,58 @@
+// One step, one hash: the interpreter, native code with and without fusion, for every instruction set, on any number of
+// threads, from run to run.
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "codegen/target_machine.h"
+#include "runtime/state_hash.h"
+#include "tests/matchers.h"
+#include "tests/runtime/program.h"
+
+namespace gradus::runtime {
+namespace {
+
+constexpr int64_t kSeed = 5;
+
+// The hash after `steps` steps of training.
+std::string HashOf(const TestProgram& loaded, const CompileOptions& options, int64_t steps) {
+  const Compiled compiled = CompileAll(loaded, options, kSeed);
+  frontend::Program program = *frontend::Describe(loaded.module, {});
+  program.epochs.reset();
+  program.steps = steps;
+  const auto report = Train(program, compiled.entries, *compiled.executable, loaded.data, nullptr, kSeed, {});
+  EXPECT_THAT(report, testing_support::IsOk());
+  return StateHash(compiled.executable->ReadAllState());
+}
+
+void ExpectOneHash(const TestProgram& loaded, int64_t steps) {
+  CompileOptions interpreted;
+  interpreted.interpret = true;
+  const std::string expected = HashOf(loaded, interpreted, steps);
+  for (const char* target : {"baseline", "avx2", "avx512"}) {
+    if (!codegen::HostSupports(*ir::ParseIsa(target))) continue;
+    for (const int64_t threads : {1, 2, 3, 7}) {
+      for (const bool fuse : {true, false}) {
+        CompileOptions options;
+        options.target = target;
+        options.threads = threads;
+        options.fuse = fuse;
+        EXPECT_EQ(HashOf(loaded, options, steps), expected)
+            << target << ", " << threads << " threads" << (fuse ? "" : ", unfused");
+      }
+    }
+  }
+  EXPECT_EQ(HashOf(loaded, {}, steps), HashOf(loaded, {}, steps));
+}
+
+TEST(DeterminismTest, DigitsWithAdamOverShuffledData) { ExpectOneHash(LoadExample("digits.gr"), 6); }
+TEST(DeterminismTest, XorWithEveryExampleInOneBatch) { ExpectOneHash(LoadExample("xor.gr"), 20); }
+TEST(DeterminismTest, TheTextbookWithItsWeightsWrittenOut) { ExpectOneHash(LoadExample("textbook/regression.gr"), 20); }
+
+TEST(DeterminismTest, AnotherSeedIsAnotherHash) {
+  const TestProgram loaded = LoadExample("xor.gr");
+  const Compiled one = CompileAll(loaded, {}, 1), two = CompileAll(loaded, {}, 2);
+  EXPECT_NE(StateHash(one.executable->ReadAllState()), StateHash(two.executable->ReadAllState()));
+}
+
+}  // namespace
+}  // namespace gradus::runtime
