@@ -163,7 +163,7 @@ TEST_F(CliTest, EveryStageIsShown) {
     EXPECT_EQ(shown.code, 0) << stage << shown.error;
     EXPECT_GT(shown.out.size(), 500u) << stage;
   }
-  EXPECT_THAT(Gradus("show m.gr --stage fused --reasons").out, HasSubstr("\n# "));
+  EXPECT_THAT(Gradus("show m.gr --stage fused").out, HasSubstr("\n# "));
   EXPECT_THAT(Gradus("show m.gr --stage simplified --entry predict").out,
               StartsWith("graph m.predict numerics 1 frozen {"));
   EXPECT_THAT(Gradus("show m.gr --stage simplified --entry initialize").out, StartsWith("graph m.initialize"));
