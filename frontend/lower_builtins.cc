@@ -235,9 +235,9 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
       if (!given) return Poison();
       stop = *given;
     }
-    constexpr int64_t kMaxRange = 1 << 16;
-    if (stop > *start && stop - *start > kMaxRange) {
-      return Fail(where, absl::StrCat("range takes at most ", kMaxRange, " steps (range limit)"));
+    int64_t length = 0;
+    if (stop > *start && (__builtin_sub_overflow(stop, *start, &length) || length > kMaxListItems)) {
+      return Fail(where, absl::StrCat("range has at most ", kMaxListItems, " items (list limit)"));
     }
     Items items;
     for (int64_t i = *start; i < stop; ++i) items.push_back(Number::Integer(i));
@@ -370,6 +370,9 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
     const auto axis = Axis(arguments[2].none() ? Item(Number::Integer(0)) : arguments[2], rank, where);
     if (!parts || !axis) return Poison();
     const int64_t extent = x->type.shape[*axis];
+    if (*parts > kMaxListItems) {
+      return Fail(where, absl::StrCat("split makes at most ", kMaxListItems, " parts (list limit)"));
+    }
     if (*parts < 1 || extent % *parts != 0) {
       WithOperands(Error(where, absl::StrCat("cannot split axis ", *axis, " of ", ir::ToString(x->type), " into ",
                                              *parts, " equal parts")),

@@ -67,7 +67,17 @@ bool Flatten(const Item& item, size_t depth, ir::Shape& shape, std::vector<Item>
 }  // namespace
 
 Item Lowering::Evaluate(const ast::Expression& e) {
+  if (evaluations_ > kMaxEvaluations) return Poison();
   Restore place(place_, e.range);
+  Restore depth(depth_, depth_ + 1);
+  if (depth_ > kMaxDepth) {
+    evaluations_ = kMaxEvaluations;
+    return Fail(e.range, absl::StrCat("calls and expressions nest more than ", kMaxDepth, " deep (depth limit)"));
+  }
+  if (++evaluations_ > kMaxEvaluations) {
+    return Fail(e.range, absl::StrCat("the program evaluates more than ", kMaxEvaluations,
+                                      " expressions once functions and loops are unrolled (evaluation limit)"));
+  }
   return EvaluateNode(e);
 }
 
@@ -183,6 +193,9 @@ Item Lowering::EvaluateBinary(const ast::Binary& binary, SourceRange range) {
   if (auto result = CompareStatic(binary, a, b)) return *result;
   const ListItem *x = a.As<ListItem>(), *y = b.As<ListItem>();
   if (op == Op::kAdd && x != nullptr && y != nullptr) {
+    if (x->items->size() + y->items->size() > kMaxListItems) {
+      return Fail(range, absl::StrCat("a list has at most ", kMaxListItems, " items (list limit)"));
+    }
     std::vector<Item> joined = *x->items;
     joined.insert(joined.end(), y->items->begin(), y->items->end());
     return MakeList(std::move(joined));
@@ -212,11 +225,11 @@ Item Lowering::EvaluateComprehension(const ast::Comprehension& c, SourceRange) {
 }
 
 Item Lowering::EvaluateRepeat(const ast::Repeat& repeat, SourceRange) {
-  constexpr int64_t kMaxRepeat = 1 << 16;
   auto count = AsInteger(Evaluate(*repeat.count), repeat.count->range, "the count of repeat");
   if (!count) return Poison();
-  if (*count < 0 || *count > kMaxRepeat) {
-    return Fail(repeat.count->range, absl::StrCat("repeat takes 0 to ", kMaxRepeat, " items, found ", *count));
+  if (*count < 0 || *count > kMaxListItems) {
+    return Fail(repeat.count->range,
+                absl::StrCat("repeat takes 0 to ", kMaxListItems, " items (list limit), found ", *count));
   }
   std::vector<Item> items;
   for (int64_t i = 0; i < *count; ++i) {

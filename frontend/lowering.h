@@ -47,6 +47,11 @@ class Restore {
   T old_;
 };
 
+// Limits of what unrolling may become, reported by name: the stack of lowering and its time are bounded by them.
+inline constexpr int kMaxDepth = 2048;
+inline constexpr int64_t kMaxEvaluations = int64_t{1} << 22;
+inline constexpr int64_t kMaxListItems = int64_t{1} << 16;
+
 class Lowering {
  public:
   Lowering(const Module& module, const LowerOptions& options, Entry entry, Diagnostics& diagnostics);
@@ -264,6 +269,8 @@ class Lowering {
   absl::flat_hash_map<const ir::Value*, size_t> level_;  // regions around the value
   absl::flat_hash_map<const ir::Value*, int> serial_;    // order of creation
   int created_ = 0;
+  int depth_ = 0;
+  int64_t evaluations_ = 0;
   int gradients_ = 0;
   std::map<std::string, int64_t> counters_;                  // step, epoch, seed where they are literals
   std::map<std::string, ir::Value*> counter_inputs_;         // and where they are inputs
