@@ -71,7 +71,7 @@ Item Lowering::Evaluate(const ast::Expression& e) {
   Restore place(place_, e.range);
   Restore depth(depth_, depth_ + 1);
   if (depth_ > kMaxDepth) {
-    evaluations_ = kMaxEvaluations;
+    evaluations_ = kMaxEvaluations + 1;  // what comes after would say the same
     return Fail(e.range, absl::StrCat("calls and expressions nest more than ", kMaxDepth, " deep (depth limit)"));
   }
   if (++evaluations_ > kMaxEvaluations) {

@@ -48,7 +48,7 @@ class Restore {
 };
 
 // Limits of what unrolling may become, reported by name: the stack of lowering and its time are bounded by them.
-inline constexpr int kMaxDepth = 2048;
+inline constexpr int kMaxDepth = 1024;
 inline constexpr int64_t kMaxEvaluations = int64_t{1} << 22;
 inline constexpr int64_t kMaxListItems = int64_t{1} << 16;
 
