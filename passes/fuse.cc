@@ -71,6 +71,10 @@ class Fuser {
  public:
   Fuser(ir::Graph& graph, const Options& options) : graph_(graph), options_(options), groups_(graph), uses_(graph) {}
 
+  struct Refusal {
+    int from_version = -1, into_version = -1;
+    Decision decision;
+  };
   struct Told {
     int node, input;  // of the reader, and of what it reads
     FusionDecision decision;
@@ -98,14 +102,21 @@ class Fuser {
       for (auto input = inputs.rbegin(); input != inputs.rend(); ++input) {
         const int from = groups_.group(*input), into = groups_.group(node);
         if (!groups_.may_fuse(*input) || from == into) continue;
-        Decision decision = CanJoin(from, into);
+        // Neither has changed since it was refused.
+        Refusal& refused = refused_[{from, into}];
+        const bool known =
+            refused.from_version == groups_.version(from) && refused.into_version == groups_.version(into);
+        Decision decision = known ? refused.decision : CanJoin(from, into);
         std::string reader = groups_.DisplayName(*groups_.statement(node).result());
         std::string read = groups_.DisplayName(*groups_.statement(*input).result());
         if (decision.allowed) {
           groups_.Join(from, into);
           joined = true;
           if (reader != read) joins_.push_back({node, *input, {true, reader, read, ""}});
-        } else if (reader != read) {
+          continue;
+        }
+        if (!known) refused = {groups_.version(from), groups_.version(into), decision};
+        if (reader != read) {
           refusals_.push_back({node, *input, {false, reader, read, std::move(decision.reason)}});
         }
       }
@@ -116,6 +127,7 @@ class Fuser {
   // A cheap value that only one other kernel reads, of values that are stored anyway, is computed there and not stored:
   // the sign of a relu or h * (1 - h) in the backward pass, the square of a gradient in its norm.
   bool MoveToReader() {
+    bool moved = false;
     for (int node = groups_.size() - 1; node >= 0; --node) {
       const Statement& s = groups_.statement(node);
       if (!groups_.may_fuse(node) || !ir::IsElementwise(s.op) || !IsCheap(s.op)) continue;
@@ -126,11 +138,12 @@ class Fuser {
       const RegionView left = groups_.View({from});
       if (!left.yields.empty() && ir::ClassifyRegion(left).ok() && Pays(groups_.View({into})).allowed) {
         std::erase_if(joins_, [&](const Told& told) { return told.node == node; });
-        return true;
+        moved = true;
+        continue;
       }
       groups_.Move(node, from);
     }
-    return false;
+    return moved;
   }
 
   // Whether everything that s reads is in memory without it, and `into`, which loses one operand, gets at most one
@@ -253,6 +266,7 @@ class Fuser {
 
   // Small loops and rows over one space that do not depend on each other: one kernel instead of two.
   bool JoinSmallNeighbours() {
+    bool joined = false;
     std::map<std::string, std::vector<int>> same;  // in text order
     for (int g = 0; g < groups_.size(); ++g) {
       if (groups_.members(g).empty() || !groups_.may_fuse(groups_.members(g).front())) continue;
@@ -260,14 +274,18 @@ class Fuser {
       if (!form.ok() || (form->kind != RegionKind::kLoop && form->kind != RegionKind::kRow)) continue;
       if (ir::ElementCount(form->space).value() > kSmallKernel) continue;
       std::string key = absl::StrCat(ir::Name(form->kind), ir::ToString(form->space), "|", ir::ToString(form->axes));
-      for (int other : same[key]) {
-        if (groups_.Depends(g, other) || groups_.Depends(other, g) || !CanJoin(other, g).allowed) continue;
-        groups_.Join(other, g);
-        return true;
+      std::vector<int>& others = same[key];
+      const auto partner = std::find_if(others.begin(), others.end(), [&](int other) {
+        return !groups_.Depends(g, other) && !groups_.Depends(other, g) && CanJoin(other, g).allowed;
+      });
+      if (partner == others.end()) {
+        others.push_back(g);
+      } else {
+        groups_.Join(*partner, g);  // goes on as *partner, which is the smaller
+        joined = true;
       }
-      same[key].push_back(g);
     }
-    return false;
+    return joined;
   }
 
   // What is computed in a kernel and read outside of it too is stored.
@@ -308,6 +326,7 @@ class Fuser {
   Groups groups_;
   ir::Uses uses_;
   absl::flat_hash_map<const Statement*, int> update_streams_;
+  absl::flat_hash_map<std::pair<int, int>, Refusal> refused_;
   std::vector<Told> joins_, refusals_;
 };
 

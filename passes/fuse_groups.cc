@@ -1,6 +1,7 @@
 #include "passes/fuse_groups.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "absl/container/flat_hash_set.h"
 #include "ir/check.h"
@@ -63,12 +64,20 @@ Groups::Groups(const ir::Graph& graph) : graph_(graph), uses_(graph) {
     members_.push_back({node});
   }
   const size_t words = (nodes_.size() + 63) / 64;
+  version_.assign(nodes_.size(), 0);
   ancestors_.assign(nodes_.size(), Bits(words, 0));
+  descendants_ = ancestors_;
   for (int node = 0; node < size(); ++node) {
     for (int input : nodes_[node].inputs) {
       nodes_[input].users.push_back(node);
       Set(ancestors_[node], input);
       for (size_t w = 0; w < words; ++w) ancestors_[node][w] |= ancestors_[input][w];
+    }
+  }
+  for (int node = size() - 1; node >= 0; --node) {
+    for (int user : nodes_[node].users) {
+      Set(descendants_[node], user);
+      for (size_t w = 0; w < words; ++w) descendants_[node][w] |= descendants_[user][w];
     }
   }
 }
@@ -86,13 +95,17 @@ void Groups::AddInputs(int node, const Value* operand, bool through_accesses) {
 }
 
 int Groups::Between(int a, int b) const {
-  for (int node = 0; node < size(); ++node) {
-    const int g = group_[node];
-    if (g == a || g == b) continue;
-    if (Test(ancestors_[g], a) && Test(ancestors_[b], g)) return node;
-    if (Test(ancestors_[g], b) && Test(ancestors_[a], g)) return node;
-  }
-  return -1;
+  // The first member of the first group on a way from one to the other.
+  const auto on_way = [&](int from, int to) {
+    if (!Test(ancestors_[to], from)) return -1;
+    for (size_t w = 0; w < ancestors_[to].size(); ++w) {
+      const uint64_t both = descendants_[from][w] & ancestors_[to][w];
+      if (both != 0) return static_cast<int>(w) * 64 + std::countr_zero(both);
+    }
+    return -1;
+  };
+  const int group = std::max(on_way(a, b), on_way(b, a));
+  return group < 0 ? -1 : members_[group].front();
 }
 
 void Groups::Join(int a, int b) {
@@ -103,18 +116,32 @@ void Groups::Join(int a, int b) {
   for (int node : members_[gone]) group_[node] = kept;
   members_[kept] = std::move(merged);
   members_[gone].clear();
-  Bits& mine = ancestors_[kept];
-  for (size_t w = 0; w < mine.size(); ++w) mine[w] |= ancestors_[gone][w];
+  ++version_[kept];
+  ++version_[gone];
   const auto clear = [](Bits& bits, int i) { bits[i / 64] &= ~(uint64_t{1} << (i % 64)); };
-  clear(mine, kept);
-  clear(mine, gone);
-  for (int g = 0; g < size(); ++g) {
-    if (g == kept || members_[g].empty()) continue;
-    if (!Test(ancestors_[g], kept) && !Test(ancestors_[g], gone)) continue;
-    clear(ancestors_[g], gone);
-    Set(ancestors_[g], kept);
-    for (size_t w = 0; w < mine.size(); ++w) ancestors_[g][w] |= mine[w];
+  const auto unite = [](Bits& bits, const Bits& more) {
+    for (size_t w = 0; w < bits.size(); ++w) bits[w] |= more[w];
+  };
+  for (std::vector<Bits>* all : {&ancestors_, &descendants_}) {
+    Bits& mine = (*all)[kept];
+    unite(mine, (*all)[gone]);
+    clear(mine, kept);
+    clear(mine, gone);
   }
+  // Whoever comes after the one comes after all that the other comes after.
+  const auto spread = [&](const Bits& to, std::vector<Bits>& all) {
+    const Bits more = all[kept];
+    for (size_t w = 0; w < to.size(); ++w) {
+      for (uint64_t left = to[w]; left != 0; left &= left - 1) {
+        Bits& bits = all[w * 64 + std::countr_zero(left)];
+        clear(bits, gone);
+        Set(bits, kept);
+        unite(bits, more);
+      }
+    }
+  };
+  spread(Bits(descendants_[kept]), ancestors_);
+  spread(Bits(ancestors_[kept]), descendants_);
 }
 
 int Groups::OnlyReader(int node) const {
@@ -138,6 +165,8 @@ int Groups::GroupOf(const Value& value) const {
 
 void Groups::Move(int node, int group) {
   // What the node reads was an ancestor already; that its old group may depend on less now is no harm.
+  ++version_[group_[node]];
+  ++version_[group];
   std::vector<int>& old = members_[group_[node]];
   old.erase(std::find(old.begin(), old.end(), node));
   std::vector<int>& members = members_[group];

@@ -27,6 +27,8 @@ class Groups {
   // A node of a third group that stands on a way from a to b or from b to a: they cannot join. -1: none.
   int Between(int a, int b) const;
   bool Depends(int group, int on) const { return Test(ancestors_[group], on); }
+  // Counts up whenever a group changes.
+  int version(int group) const { return version_[group]; }
   void Join(int a, int b);  // the result is min(a, b)
   // The one group that reads a value of this node, or -1 where there are several or it is an output.
   int OnlyReader(int node) const;
@@ -67,8 +69,10 @@ class Groups {
   absl::flat_hash_map<const ir::Statement*, int> node_of_;
   absl::flat_hash_map<const ir::Statement*, bool> materialized_;  // accesses that are nodes too
   std::vector<int> group_;
+  std::vector<int> version_;
   std::vector<std::vector<int>> members_;
-  std::vector<Bits> ancestors_;  // of every group: the groups that it depends on
+  std::vector<Bits> ancestors_;    // of every group: the groups that it depends on
+  std::vector<Bits> descendants_;  // and those that depend on it
 };
 
 // A way to read a value rather than work: a region copies it.

@@ -26,14 +26,28 @@ struct Buffer {
   std::vector<const Value*> values;
   int64_t bytes = 0;
   Moment written;
-  std::vector<Moment> reads;
   int64_t offset = -1;
+  // The latest statements that touch it, and those before them: by thread 0 alone, and by any thread. Earlier ones are
+  // over when these are.
+  struct Latest {
+    Moment last = Moment::Start(), previous = Moment::Start();
+    // Statement by statement, in text order.
+    void Add(const Moment& moment) {
+      if (moment.position <= last.position) return;
+      previous = last;
+      last = moment;
+    }
+    bool OverBefore(const Moment& moment) const { return HappensBefore(last, moment); }
+    // But for what happens at `moment` itself.
+    bool OverUntil(const Moment& moment) const {
+      return HappensBefore(last.position == moment.position ? previous : last, moment);
+    }
+  };
+  Latest alone, shared;
 
+  void Touch(const Moment& moment) { (moment.alone ? alone : shared).Add(moment); }
   // Whether everything that touches this one is over when the other is first written.
-  bool OverBefore(const Moment& moment) const {
-    return HappensBefore(written, moment) &&
-           std::all_of(reads.begin(), reads.end(), [&](const Moment& r) { return HappensBefore(r, moment); });
-  }
+  bool OverBefore(const Moment& moment) const { return alone.OverBefore(moment) && shared.OverBefore(moment); }
 };
 
 int64_t Aligned(int64_t bytes) { return ir::Size(bytes).RoundedUpTo(ir::kArenaAlignment).value(); }
@@ -101,12 +115,15 @@ class Planner {
       if (const absl::optional<size_t> taken = DyingOperand(s, life, buffer_of); taken.has_value()) {
         Buffer& buffer = buffers_[*taken];
         buffer.values.push_back(life.value);
-        buffer.reads.insert(buffer.reads.end(), life.reads.begin(), life.reads.end());
+        buffer.Touch(life.written);
+        for (const Moment& read : life.reads) buffer.Touch(read);
         buffer_of[life.value] = *taken;
         continue;
       }
       buffer_of[life.value] = buffers_.size();
-      buffers_.push_back({{life.value}, bytes, life.written, std::move(life.reads)});
+      buffers_.push_back({{life.value}, bytes, life.written});
+      buffers_.back().Touch(life.written);
+      for (const Moment& read : life.reads) buffers_.back().Touch(read);
     }
   }
 
@@ -117,7 +134,7 @@ class Planner {
       const auto found = buffer_of.find(ir::StorageOf(operand));
       if (found == buffer_of.end()) continue;
       const Buffer& buffer = buffers_[found->second];
-      if (buffer.bytes != operand->type.bytes().value() || !ir::MayOverwrite(s, life.value->index, operand)) continue;
+      if (operand->type != life.value->type || buffer.bytes != life.value->type.bytes().value()) continue;
       // Another operand may be a view of the same bytes; another result may have taken them.
       const auto same_bytes = [&](const Value* other) {
         const auto at = buffer_of.find(ir::StorageOf(other));
@@ -128,11 +145,8 @@ class Planner {
       const bool taken =
           std::any_of(s.results.begin(), s.results.end(), [&](const auto& r) { return same_bytes(r.get()); });
       if (viewed || taken) continue;
-      const bool last = HappensBefore(buffer.written, life.written) &&
-                        std::all_of(buffer.reads.begin(), buffer.reads.end(), [&](const Moment& r) {
-                          return r.position == life.written.position || HappensBefore(r, life.written);
-                        });
-      if (last) return found->second;
+      const bool last = buffer.alone.OverUntil(life.written) && buffer.shared.OverUntil(life.written);
+      if (last && ir::MayOverwrite(s, life.value->index, operand)) return found->second;
     }
     return absl::nullopt;
   }
