@@ -44,7 +44,7 @@ llvm::Function* BarrierRoutine(llvm::Module& module, int64_t threads) {
     reached->setAtomic(llvm::AtomicOrdering::Acquire);
     b.CreateCondBr(b.CreateICmpSGE(reached, generation), there, spin);
     b.SetInsertPoint(spin);
-    b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, llvm::ArrayRef<llvm::Value*>());
+    b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, llvm::ArrayRef<llvm::Type*>(), {});
     Value* fewer = b.CreateSub(left, b.getInt64(1));
     b.CreateCondBr(b.CreateICmpSGT(fewer, b.getInt64(0)), again, wait);
     b.SetInsertPoint(wait);
