@@ -60,8 +60,8 @@ class NameTable {
 
 // Restores the invariant of ir/graph.h after a pass: names every unnamed value that may not print nested after its
 // origin (`d.h` for a value noted `of h` in the backward section, else the name of the first named statement that it
-// feeds, with `'2`, …), the same from run to run; splits shared scalar literals. Returns whether anything changed. The
-// pass runner calls it after every pass.
+// feeds, with `'2`, …), the same from run to run, and so does what would nest more than 64 deep; splits shared scalar
+// literals. Returns whether anything changed. The pass runner calls it after every pass.
 bool NameUnnamed(Graph& graph);
 
 // The name that NameUnnamed would give an unnamed value, before it is made unique.

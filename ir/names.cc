@@ -69,7 +69,12 @@ bool MayNest(const Value& value, absl::Span<const Use> uses, const Note& yield_n
          definition.section == use.user->section;
 }
 
-std::string NameAfterOrigin(const Value& value, const Uses& uses) {
+namespace {
+
+using Origins = absl::flat_hash_map<const Value*, std::string>;
+
+// The name after its origin of an unnamed value. `known` has those of later values: without them this recurses.
+std::string Origin(const Value& value, const Uses& uses, const Origins& known) {
   const Statement& definition = *value.definition;
   for (const Use& use : uses.of(&value)) {
     if (use.user != nullptr && use.user->op == Op::kNext) return absl::StrCat(use.user->operands[0]->name, ".next");
@@ -80,7 +85,11 @@ std::string NameAfterOrigin(const Value& value, const Uses& uses) {
   for (const Use& use : uses.of(&value)) {
     if (use.user == nullptr) continue;
     for (const auto& result : use.user->results) {
-      std::string name = result->name.empty() ? NameAfterOrigin(*result, uses) : result->name;
+      std::string name = result->name;
+      if (name.empty()) {
+        const auto found = known.find(result.get());
+        name = found != known.end() ? found->second : Origin(*result, uses, known);
+      }
       if (absl::EndsWith(name, ".next")) name = absl::StrCat(name.substr(0, name.size() - 5), ".update");
       return name.substr(0, name.find('\''));
     }
@@ -88,7 +97,14 @@ std::string NameAfterOrigin(const Value& value, const Uses& uses) {
   return std::string(Info(definition.op).mnemonic);
 }
 
+}  // namespace
+
+std::string NameAfterOrigin(const Value& value, const Uses& uses) { return Origin(value, uses, {}); }
+
 namespace {
+
+// An expression nests no deeper than this: the text stays readable, and whoever recurses over it stays on the stack.
+constexpr int kMaxNesting = 64;
 
 class Naming {
  public:
@@ -150,7 +166,7 @@ class Naming {
     }
   }
 
-  // Users come later in the list, so walking backwards finds them named.
+  // Users come later in the list, so walking backwards finds them decided.
   void NameValues() {
     for (const Output& output : outputs_) {
       if (!output.value->name.empty()) continue;
@@ -161,9 +177,8 @@ class Naming {
     for (auto it = region_.statements.rbegin(); it != region_.statements.rend(); ++it) {
       for (const auto& result : (*it)->results) {
         if (!result->name.empty()) continue;
-        if (MayNest(*result, uses_.of(result.get()), yield_note_ ? *yield_note_ : Note())) continue;
-        unnamed.push_back(result.get());
-        origin_[result.get()] = NameAfterOrigin(*result, uses_);
+        origin_[result.get()] = Origin(*result, uses_, origin_);
+        if (!Nests(*result)) unnamed.push_back(result.get());
       }
     }
     // Numbered in text order.
@@ -171,6 +186,21 @@ class Naming {
       (*it)->name = names_.Unique(origin_[*it]);
       changed_ = true;
     }
+  }
+
+  // Whether the value stays unnamed; notes how deep it prints.
+  bool Nests(const Value& value) {
+    const auto uses = uses_.of(&value);
+    if (!MayNest(value, uses, yield_note_ ? *yield_note_ : Note())) return false;
+    const Statement* user = uses[0].user;
+    int depth = 1;
+    if (user != nullptr && user->results.size() == 1) {
+      const auto outer = depth_.find(user->result());
+      if (outer != depth_.end()) depth += outer->second;
+    }
+    if (depth > kMaxNesting && !IsScalarLiteral(value)) return false;
+    depth_[&value] = depth;
+    return true;
   }
 
   // A nested value stands right before its root, operands first, as the reader of the text creates it.
@@ -215,7 +245,8 @@ class Naming {
   absl::Span<const Output> outputs_;
   NameTable names_;
   Uses uses_ = Uses(Region());
-  absl::flat_hash_map<const Value*, std::string> origin_;
+  Origins origin_;                                // of unnamed values
+  absl::flat_hash_map<const Value*, int> depth_;  // of values that stay unnamed, in the expression that holds them
   bool changed_ = false;
 };
 
