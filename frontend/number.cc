@@ -64,6 +64,8 @@ Number Number::Negated() const {
   n.floating = -floating;
   if (kind == Kind::kInteger) n.integer = static_cast<int64_t>(uint64_t{0} - static_cast<uint64_t>(integer));
   if (!text.empty()) n.text = text[0] == '-' ? text.substr(1) : absl::StrCat("-", text);
+  // The one integer whose magnitude is none.
+  if (n.text == "-9223372036854775808") return Integer(std::numeric_limits<int64_t>::min());
   return n;
 }
 

@@ -348,7 +348,12 @@ std::optional<ast::Note> Parser::ParseNote() {
     break;
   }
   if (i < words.size() && words[i] == "alias") {
-    for (++i; i < words.size() && words[i] != "arena"; ++i) note.aliases.push_back(words[i]);
+    // A value may be called `arena`: the word that begins places has one behind it.
+    const auto begins_places = [&](size_t at) {
+      return words[at] == "arena" && at + 1 < words.size() &&
+             (words[at + 1] == "none" || absl::StrContains(words[at + 1], "+"));
+    };
+    for (++i; i < words.size() && !begins_places(i); ++i) note.aliases.push_back(words[i]);
   }
   if (i + 1 < words.size() && words[i] == "arena") {
     for (++i; i < words.size(); ++i) {
