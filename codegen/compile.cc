@@ -55,14 +55,43 @@ absl::StatusOr<std::vector<Binding>> StatesOf(Graphs graphs) {
   return states;
 }
 
-// The entries [first, last) as one module.
-absl::Status Build(Graphs graphs, size_t first, size_t last, int64_t scratch_bytes, llvm::Module& module,
-                   std::vector<CompiledEntry>& entries) {
+// All entries as one module, so that they share kernels.
+absl::Status Build(Graphs graphs, int64_t scratch_bytes, llvm::Module& module, std::vector<CompiledEntry>& entries) {
   KernelTable kernels;
-  for (size_t i = first; i < last; ++i) {
+  for (size_t i = 0; i < graphs.size(); ++i) {
     RETURN_IF_ERROR(EmitEntry(module, kernels, *graphs[i], Symbol(i), scratch_bytes, entries[i]));
   }
   return absl::OkStatus();
+}
+
+// Keeps part number `part` of `parts` of a module: the functions are dealt out by size, the largest first, each to the
+// part that has least; what another part has is declared. Emission is deterministic and costs a fiftieth of code
+// generation, so every thread builds the whole module and throws its share of it away. Returns the names of functions
+// that other parts define.
+std::vector<std::string> KeepPart(llvm::Module& module, size_t part, size_t parts) {
+  std::vector<llvm::Function*> functions;
+  for (llvm::Function& f : module) {
+    if (!f.isDeclaration()) functions.push_back(&f);
+  }
+  std::stable_sort(functions.begin(), functions.end(),
+                   [](auto* a, auto* b) { return a->getInstructionCount() > b->getInstructionCount(); });
+  std::vector<size_t> load(parts, 0);
+  std::vector<std::string> elsewhere;
+  for (llvm::Function* f : functions) {
+    const size_t owner = std::min_element(load.begin(), load.end()) - load.begin();
+    load[owner] += f->getInstructionCount();
+    if (owner != part) {
+      f->deleteBody();
+      elsewhere.push_back(f->getName().str());
+    }
+    f->setLinkage(llvm::GlobalValue::ExternalLinkage);
+    if (!f->getName().starts_with("gradus_run_")) f->setVisibility(llvm::GlobalValue::HiddenVisibility);
+    f->setDSOLocal(true);
+  }
+  for (llvm::GlobalVariable& data : llvm::make_early_inc_range(module.globals())) {
+    if (data.use_empty()) data.eraseFromParent();
+  }
+  return elsewhere;
 }
 
 int64_t ScratchOf(Graphs graphs) {
@@ -77,7 +106,7 @@ absl::StatusOr<std::string> ShowModule(Graphs graphs, Show show) {
   llvm::LLVMContext context;
   llvm::Module module("gradus", context);
   std::vector<CompiledEntry> entries(graphs.size());
-  RETURN_IF_ERROR(Build(graphs, 0, graphs.size(), ScratchOf(graphs), module, entries));
+  RETURN_IF_ERROR(Build(graphs, ScratchOf(graphs), module, entries));
   return show(module);
 }
 
@@ -93,24 +122,26 @@ absl::StatusOr<CompiledProgram> Compile(Graphs graphs, const CompileOptions& opt
   program.scratch_bytes = ScratchOf(graphs);
   for (const Graph* g : graphs) program.arena_bytes = std::max(program.arena_bytes, g->arena_bytes);
 
-  // The first entry, the step, is the largest by far: it is one module, the others together are another.
-  std::vector<std::pair<size_t, size_t>> parts = {{0, graphs.size()}};
-  if (options.parallel && graphs.size() > 1) parts = {{0, 1}, {1, graphs.size()}};
-  std::vector<absl::StatusOr<std::string>> objects(parts.size(), std::string());
-  const auto compile = [&](size_t part) -> absl::StatusOr<std::string> {
+  const size_t parts = options.parallel ? 2 : 1;
+  std::vector<absl::StatusOr<std::string>> objects(parts, std::string());
+  const auto compile = [&](size_t part, std::vector<CompiledEntry>& entries) -> absl::StatusOr<std::string> {
     llvm::LLVMContext context;
     llvm::Module module("gradus", context);
-    RETURN_IF_ERROR(
-        Build(graphs, parts[part].first, parts[part].second, program.scratch_bytes, module, program.entries));
+    RETURN_IF_ERROR(Build(graphs, program.scratch_bytes, module, entries));
+    std::vector<std::string> elsewhere;
+    if (parts > 1) elsewhere = KeepPart(module, part, parts);
     ASSIGN_OR_RETURN(std::string object, CompileModule(module, program.target, options.level));
-    RETURN_IF_ERROR(CheckNoUndefinedSymbols(object));
+    RETURN_IF_ERROR(CheckNoUndefinedSymbols(object, elsewhere));
     return object;
   };
   std::vector<std::thread> threads;
-  for (size_t part = 1; part < parts.size(); ++part) {
-    threads.emplace_back([&, part] { objects[part] = compile(part); });
+  for (size_t part = 1; part < parts; ++part) {
+    threads.emplace_back([&, part] {
+      std::vector<CompiledEntry> same(graphs.size());
+      objects[part] = compile(part, same);
+    });
   }
-  objects[0] = compile(0);
+  objects[0] = compile(0, program.entries);
   for (std::thread& t : threads) t.join();
   std::vector<std::string> linked, symbols;
   for (auto& object : objects) {

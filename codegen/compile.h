@@ -19,7 +19,7 @@ namespace gradus::codegen {
 
 struct CompileOptions {
   CodegenLevel level = CodegenLevel::kLess;
-  bool parallel = true;  // one module a thread where there are several entries
+  bool parallel = true;  // two threads generate code, each for half of the functions
 };
 
 // An input, output, param or state of an entry. The inputs `step`, `epoch` and `seed` are not listed: they come from
