@@ -29,18 +29,31 @@ I<P> RandomKey(I<P> seed, I<P> key) {
   return MixBits(MixBits(seed + odd) ^ (key * odd));
 }
 
+// One round on the words c under the key words k0 and k1; the next round has the keys of NextPhiloxKey.
+template <typename P>
+std::array<I<P>, 4> PhiloxRound(const std::array<I<P>, 4>& c, I<P> k0, I<P> k1) {
+  const I<P> low = int64_t{0xffffffff};
+  const I<P> first = c[0] * I<P>(int64_t{0xd2511f53});
+  const I<P> second = c[2] * I<P>(int64_t{0xcd9e8d57});
+  return {ShiftRightLogical(second, 32) ^ c[1] ^ k0, second & low, ShiftRightLogical(first, 32) ^ c[3] ^ k1,
+          first & low};
+}
+template <typename P>
+std::array<I<P>, 2> NextPhiloxKey(I<P> k0, I<P> k1) {
+  const I<P> low = int64_t{0xffffffff};
+  return {(k0 + I<P>(int64_t{0x9e3779b9})) & low, (k1 + I<P>(int64_t{0xbb67ae85})) & low};
+}
+
+inline constexpr int kPhiloxRounds = 10;
+
 template <typename P>
 std::array<I<P>, 4> Philox(I<P> key, I<P> step, I<P> counter) {
   const I<P> low = int64_t{0xffffffff};
   std::array<I<P>, 4> c = {counter & low, ShiftRightLogical(counter, 32), step & low, ShiftRightLogical(step, 32)};
-  I<P> k0 = key & low, k1 = ShiftRightLogical(key, 32);
-  for (int round = 0; round < 10; ++round) {
-    const I<P> first = c[0] * I<P>(int64_t{0xd2511f53});
-    const I<P> second = c[2] * I<P>(int64_t{0xcd9e8d57});
-    c = {ShiftRightLogical(second, 32) ^ c[1] ^ k0, second & low, ShiftRightLogical(first, 32) ^ c[3] ^ k1,
-         first & low};
-    k0 = (k0 + I<P>(int64_t{0x9e3779b9})) & low;
-    k1 = (k1 + I<P>(int64_t{0xbb67ae85})) & low;
+  std::array<I<P>, 2> k = {key & low, ShiftRightLogical(key, 32)};
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    c = PhiloxRound(c, k[0], k[1]);
+    k = NextPhiloxKey(k[0], k[1]);
   }
   return c;
 }
