@@ -130,7 +130,7 @@ TEST_P(EveryType, LargeMovementIsSharedByThreads) {
   EXPECT_TRUE(operations.Try(Op::kBroadcast, {x}, {ir::Ints{2, 31, 33, 11}}));
   ir::Value* v = operations.Input({GetParam(), {}});
   EXPECT_TRUE(operations.Try(Op::kPad, {x, v}, {ir::Ints{1, 0, 2}, ir::Ints{0, 1, 0}, ir::Ints{0, 0, 1}}));
-  operations.ExpectTheBitsOfTheInterpreter({1, 2, 3, 7});
+  operations.ExpectTheBitsOfTheInterpreter({2, 7});
 }
 
 TEST_P(EveryType, GatherScatterAndOneHot) {
