@@ -10,7 +10,8 @@
 //   lower_contraction.cc   `@`, einsum
 //   lower_index.cc         `x[…]`
 //   lower_call.cc          functions, layers, vjp
-//   lower_builtins.cc      reductions, movement, lists, grad
+//   lower_builtins.cc      reductions, movement, lists
+//   lower_gradient.cc      grad
 //   lower_random.cc        random bits and their keys, initialisers
 //   lower_statement.cc     declarations and statements
 //   lower_model.cc         models and their entries
