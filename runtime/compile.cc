@@ -30,6 +30,11 @@ constexpr char kFrozenStage[] =
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+int64_t HeapInUse() {
+  const struct mallinfo2 info = mallinfo2();
+  return static_cast<int64_t>(info.uordblks + info.hblkhd);
+}
+
 bool Interprets(const CompileOptions& options) { return options.interpret || options.bisect >= 0; }
 
 bool Plans(const CompileOptions& options, const std::string& stage) {
@@ -67,6 +72,7 @@ absl::StatusOr<Compiled> Finish(std::vector<EntryGraph> entries, const std::stri
                                 std::vector<StageTime> times, Clock::time_point start) {
   Compiled compiled;
   compiled.times = std::move(times);
+  const int64_t heap_before = HeapInUse();
   for (const EntryGraph& entry : entries) {
     for (IndexBound& bound : FindIndexBounds(entry.graph, path)) compiled.bounds.push_back(std::move(bound));
   }
@@ -94,10 +100,15 @@ absl::StatusOr<Compiled> Finish(std::vector<EntryGraph> entries, const std::stri
     }
     ASSIGN_OR_RETURN(codegen::CompiledProgram program, codegen::Compile(graphs));
     compiled.times.push_back({"native code", SecondsSince(code_start)});
+    const Clock::time_point arena_start = Clock::now();
     ASSIGN_OR_RETURN(compiled.executable, MakeNativeExecutable(std::move(program), std::move(trains), path));
+    compiled.times.push_back({"arena and threads", SecondsSince(arena_start)});
   }
+  const Clock::time_point trim_start = Clock::now();
   entries.clear();
   malloc_trim(0);
+  compiled.times.push_back({"trim the heap", SecondsSince(trim_start)});
+  compiled.retained_bytes = std::max<int64_t>(HeapInUse() - heap_before, 0);
   compiled.seconds = SecondsSince(start);
   return compiled;
 }

@@ -45,6 +45,7 @@ struct Compiled {
   ir::Graph initialize;            // the initial value of every param and state; interpreted
   std::vector<StageTime> times;
   double seconds = 0;
+  int64_t retained_bytes = 0;  // of the heap: what of the compiler outlives it
 };
 
 // One executable with all of `requests`, sharing state and arena. What the compiler needed is freed and the heap

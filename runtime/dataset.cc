@@ -112,7 +112,8 @@ class BindingLoader {
   int64_t batch() const { return input_.batch_axis >= 0 ? input_.type.shape[input_.batch_axis] : 1; }
   const Fit& fit() const { return fit_; }
 
-  absl::StatusOr<DataColumn> Finish(const frontend::DataBinding& binding, const BindingsForBatch& for_batch) {
+  absl::StatusOr<DataColumn> Finish(const frontend::DataBinding& binding, const BindingsForBatch& for_batch,
+                                    const FractionCallback& progress) {
     DataColumn column{input_.name, input_.type, input_.batch_axis, fit_.sampled, {}};
     if (!fit_.sampled) {
       ASSIGN_OR_RETURN(column.values, Apply(binding, 0, 0, input_.type.shape));
@@ -127,6 +128,7 @@ class BindingLoader {
     const Split split = SplitAt(input_.type, input_.batch_axis);
     for (int64_t first = 0; first < fit_.examples; first += batch()) {
       const int64_t count = std::min(batch(), fit_.examples - first);
+      if (progress) progress(static_cast<double>(first) / static_cast<double>(fit_.examples));
       const frontend::DataBinding* lowered = &binding;
       if (count != batch()) {
         ASSIGN_OR_RETURN(const auto* bindings, for_batch(count));
@@ -233,14 +235,15 @@ int64_t Dataset::bytes() const {
 }
 
 absl::StatusOr<Dataset> LoadDataset(const frontend::Program& program, absl::Span<const frontend::DataBinding> bindings,
-                                    const std::string& directory, const BindingsForBatch& for_batch) {
+                                    const std::string& directory, const BindingsForBatch& for_batch,
+                                    const FractionCallback& progress) {
   Dataset dataset;
   for (const frontend::DataBinding& binding : bindings) {
     const frontend::ProgramInput* input = FindInput(program, binding.input);
     CHECK(input != nullptr) << "data for " << binding.input << ", which is no input";
     BindingLoader loader(*input, directory);
     RETURN_IF_ERROR(loader.Read(binding));
-    ASSIGN_OR_RETURN(DataColumn column, loader.Finish(binding, for_batch));
+    ASSIGN_OR_RETURN(DataColumn column, loader.Finish(binding, for_batch, progress));
     RETURN_IF_ERROR(AddColumn(dataset, std::move(column), loader.fit().examples, loader.batch()));
   }
   RETURN_IF_ERROR(CheckOneBatchSize(dataset));

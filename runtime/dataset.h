@@ -38,12 +38,16 @@ struct Dataset {
   int64_t bytes() const;
 };
 
+// Hears how much of a piece of work is done, from 0 to 1.
+using FractionCallback = std::function<void(double)>;
+
 // The bindings of the program for another batch size: `program.data` or `program.validate` lowered with it.
 using BindingsForBatch = std::function<absl::StatusOr<const std::vector<frontend::DataBinding>*>(int64_t batch)>;
 
 // Loads `bindings` (of the program's own batch size). `directory` is that of the program.
 absl::StatusOr<Dataset> LoadDataset(const frontend::Program& program, absl::Span<const frontend::DataBinding> bindings,
-                                    const std::string& directory, const BindingsForBatch& for_batch);
+                                    const std::string& directory, const BindingsForBatch& for_batch,
+                                    const FractionCallback& progress = nullptr);
 
 // `--data FILE`: every input of the model from the array of its name, no expressions. Inputs in `optional` may lack.
 absl::StatusOr<Dataset> LoadDatasetFromNpz(const frontend::Program& program, const std::string& path);

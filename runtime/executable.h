@@ -46,6 +46,7 @@ struct MemoryUse {
   int64_t arena = 0;    // state included
   int64_t scratch = 0;  // all threads together
   int64_t code = 0;
+  int64_t stacks = 0;  // of the threads beside the caller's
 };
 
 class Executable {
@@ -58,7 +59,7 @@ class Executable {
 
   // Runs `steps` steps of an entry. Every input must be fed; outputs that are not fetched are dropped. Fails with a
   // sentence for a fault (an index out of range, with its place in the source); the state is invalid then. Ends early,
-  // after a whole step, where `stop` was set; returns the number of finished steps.
+  // after a whole step, where Stop was called; returns the number of finished steps.
   virtual absl::StatusOr<int64_t> Run(int entry, absl::Span<const Feed> feeds, absl::Span<const Fetch> fetches,
                                       int64_t steps) = 0;
 
@@ -75,10 +76,24 @@ class Executable {
   virtual void set_seed(int64_t seed) = 0;
 
   virtual MemoryUse memory() const = 0;
-  // May be called by any thread and by a signal handler.
-  virtual void Stop() = 0;
+
+  // Asks a running call to end after its current step. May be called by any thread and by a signal handler. The request
+  // stands until TakeStop, so that one between two calls is not lost.
+  void Stop() {
+    stop_requested_.store(true);
+    StopRunning();
+  }
+  // Whether Stop was called since the last TakeStop.
+  bool TakeStop() { return stop_requested_.exchange(false); }
 
   std::map<std::string, ir::Tensor> ReadAllState() const;
+
+ protected:
+  virtual void StopRunning() = 0;
+  bool stop_requested() const { return stop_requested_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> stop_requested_{false};
 };
 
 }  // namespace gradus::runtime

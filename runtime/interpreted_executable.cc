@@ -47,17 +47,18 @@ class InterpretedExecutable : public Executable {
     use.arena = use.state;
     return use;
   }
-  void Stop() override { stop_.store(true); }
 
   absl::StatusOr<int64_t> Run(int entry, absl::Span<const Feed> feeds, absl::Span<const Fetch> fetches,
                               int64_t steps) override {
-    stop_.store(false);
     for (int64_t k = 0; k < steps; ++k) {
-      if (stop_.load()) return k;
+      if (k > 0 && stop_requested()) return k;
       RETURN_IF_ERROR(RunOne(entry, feeds, fetches, k));
     }
     return steps;
   }
+
+ protected:
+  void StopRunning() override {}
 
  private:
   absl::Status RunOne(int entry, absl::Span<const Feed> feeds, absl::Span<const Fetch> fetches, int64_t k) {
@@ -88,7 +89,6 @@ class InterpretedExecutable : public Executable {
   std::vector<NamedType> state_;
   ir::NamedTensors values_;
   int64_t step_ = 0, epoch_ = 1, seed_ = 0;
-  std::atomic<bool> stop_{false};
 };
 
 }  // namespace

@@ -77,9 +77,9 @@ class NativeExecutable : public Executable {
     use.arena = program_.arena_bytes;
     use.scratch = scratch_.bytes();
     use.code = program_.code.bytes();
+    use.stacks = (pool_.threads() - 1) * ThreadPool::kStackBytes;
     return use;
   }
-  void Stop() override { __atomic_store_n(&context_->stop, 1, __ATOMIC_RELEASE); }
 
   // Allocates nothing and makes no system call, but for what wakes a parked thread.
   absl::StatusOr<int64_t> Run(int entry, absl::Span<const Feed> feeds, absl::Span<const Fetch> fetches,
@@ -114,6 +114,9 @@ class NativeExecutable : public Executable {
     if (result == codegen::kRunFault) return TakeFault(called);
     return ran;
   }
+
+ protected:
+  void StopRunning() override { __atomic_store_n(&context_->stop, 1, __ATOMIC_RELEASE); }
 
  private:
   const codegen::Binding& Find(absl::string_view name) const {

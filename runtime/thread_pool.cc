@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
+#include <utility>
 
 #include "ir/check.h"
 #include "runtime/machine.h"
@@ -43,15 +45,27 @@ bool SpinUntil(Done done, bool yield) {
 
 ThreadPool::ThreadPool(int64_t threads) : oversubscribed_(threads > UsableThreads()) {
   CHECK(threads >= 1) << threads;
-  workers_.reserve(static_cast<size_t>(threads - 1));
-  for (int64_t i = 1; i < threads; ++i) workers_.emplace_back([this, i] { Work(i); });
+  workers_.resize(static_cast<size_t>(threads - 1));
+  pthread_attr_t attributes;
+  CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, kStackBytes) == 0);
+  for (int64_t i = 1; i < threads; ++i) {
+    auto start = std::make_unique<std::pair<ThreadPool*, int64_t>>(this, i);
+    const auto work = [](void* argument) -> void* {
+      const std::unique_ptr<std::pair<ThreadPool*, int64_t>> given(
+          static_cast<std::pair<ThreadPool*, int64_t>*>(argument));
+      given->first->Work(given->second);
+      return nullptr;
+    };
+    CHECK(pthread_create(&workers_[i - 1], &attributes, work, start.release()) == 0) << "the system gives no thread";
+  }
+  pthread_attr_destroy(&attributes);
 }
 
 ThreadPool::~ThreadPool() {
   quit_.store(true);
   generation_.fetch_add(1);
   generation_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
+  for (const pthread_t worker : workers_) pthread_join(worker, nullptr);
 }
 
 void ThreadPool::Run(Region region) {

@@ -6,10 +6,10 @@
 // everybody yields instead.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
-#include <functional>
-#include <thread>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -18,6 +18,10 @@ namespace gradus::runtime {
 
 class ThreadPool {
  public:
+  // Of each thread but the caller's: generated code keeps no frame beyond 4 KB (numerics.md §5), the rest is room for a
+  // signal handler.
+  static constexpr int64_t kStackBytes = 256 << 10;
+
   // `threads` in all, the caller of Run being one of them; at least 1.
   explicit ThreadPool(int64_t threads);
   ThreadPool(const ThreadPool&) = delete;
@@ -48,7 +52,7 @@ class ThreadPool {
   alignas(64) std::atomic<uint32_t> generation_{0};  // counts regions; what workers wait for
   alignas(64) std::atomic<uint32_t> parked_{0};      // workers asleep, or about to be
   alignas(64) std::atomic<uint32_t> running_{0};     // workers that have not left the region
-  std::vector<std::thread> workers_;
+  std::vector<pthread_t> workers_;
 };
 
 }  // namespace gradus::runtime

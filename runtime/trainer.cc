@@ -124,7 +124,7 @@ class Staging {
   // For the inputs of `entry`, which must be columns of the data. `batch` examples a step, chunks of up to `chunk`
   // steps.
   static absl::StatusOr<Staging> Create(const Executable& executable, int entry, const Dataset& data, int64_t batch,
-                                        int64_t chunk) {
+                                        int64_t chunk, bool allocate = true) {
     Staging staging;
     staging.batch_ = batch;
     int64_t step_bytes = 1;
@@ -139,7 +139,8 @@ class Staging {
     staging.chunk_ = std::clamp<int64_t>(kStagingBytes / step_bytes, 1, chunk);
     for (Input& input : staging.inputs_) {
       const DataColumn& column = *input.column;
-      if (column.sampled) input.batches.resize(staging.chunk_ * input.bytes);
+      if (column.sampled) staging.bytes_ += staging.chunk_ * input.bytes;
+      if (column.sampled && allocate) input.batches.resize(staging.chunk_ * input.bytes);
       staging.feeds_.push_back(column.sampled ? Feed{column.input, input.batches.data(), input.bytes, staging.chunk_}
                                               : Feed{column.input, column.values.bytes(), 0, 1});
     }
@@ -147,6 +148,7 @@ class Staging {
   }
 
   int64_t chunk() const { return chunk_; }
+  int64_t bytes() const { return bytes_; }
 
   // Gathers `steps` batches, at most chunk(), whose examples are order[0], order[1], …
   absl::Span<const Feed> Gather(absl::Span<const int64_t> order, int64_t steps) {
@@ -169,7 +171,13 @@ class Staging {
   std::vector<Feed> feeds_;
   int64_t batch_ = 1;
   int64_t chunk_ = 1;
+  int64_t bytes_ = 0;
 };
+
+// The longest chunk of training.
+int64_t MostSteps(const Dataset& data) {
+  return data.examples == 0 ? kMaxChunk : std::clamp<int64_t>(data.examples / data.batch, 1, kMaxChunk);
+}
 
 std::vector<int64_t> InOrder(int64_t count) {
   std::vector<int64_t> order(static_cast<size_t>(count));
@@ -179,7 +187,7 @@ std::vector<int64_t> InOrder(int64_t count) {
 
 // Calls visit(entry, indices of the batch) for the batches of `data` in order, the last one at its own size. Data that
 // are fed whole make one step.
-absl::Status ForEachBatch(const std::map<int64_t, int>& entries, const Dataset& data,
+absl::Status ForEachBatch(const std::map<int64_t, int>& entries, const Dataset& data, const FractionCallback& progress,
                           const std::function<absl::Status(int, absl::Span<const int64_t>)>& visit) {
   const std::vector<int64_t> order = InOrder(data.examples);
   if (data.examples == 0) return visit(entries.begin()->second, order);
@@ -187,6 +195,7 @@ absl::Status ForEachBatch(const std::map<int64_t, int>& entries, const Dataset& 
     const int64_t count = std::min(data.batch, data.examples - first);
     CHECK(entries.contains(count)) << "no entry for a batch of " << count;
     RETURN_IF_ERROR(visit(entries.at(count), absl::MakeConstSpan(order).subspan(first, count)));
+    if (progress) progress(static_cast<double>(first + count) / static_cast<double>(data.examples));
   }
   return absl::OkStatus();
 }
@@ -217,11 +226,17 @@ absl::StatusOr<TrainingPlan> PlanTraining(const frontend::Program& program, cons
   return plan;
 }
 
+int64_t StagingBytes(const Executable& executable, int entry, const Dataset& data) {
+  const absl::StatusOr<Staging> staging =
+      Staging::Create(executable, entry, data, data.batch, MostSteps(data), /*allocate=*/false);
+  return staging.ok() ? staging->bytes() : 0;
+}
+
 absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
                                   const Dataset& data, const Dataset* validation, int64_t seed,
                                   const TrainCallbacks& callbacks) {
   ASSIGN_OR_RETURN(const TrainingPlan plan, PlanTraining(program, data));
-  ASSIGN_OR_RETURN(Staging staging, Staging::Create(executable, entries.step, data, data.batch, kMaxChunk));
+  ASSIGN_OR_RETURN(Staging staging, Staging::Create(executable, entries.step, data, data.batch, MostSteps(data)));
   Sums sums(executable.outputs(entries.step), staging.chunk());
   std::vector<int64_t> order(static_cast<size_t>(data.examples));
   executable.set_seed(seed);
@@ -252,7 +267,7 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
                            static_cast<double>(step * data.batch) / SecondsSince(start));
       }
       if (Clock::now() - chunk_start < kChunkTime / 2) chunk = std::min(chunk * 2, kMaxChunk);
-      if (ran < steps) return absl::CancelledError(absl::StrCat("stopped after step ", finished + step));
+      if (executable.TakeStop()) return absl::CancelledError(absl::StrCat("stopped after step ", finished + step));
     }
     finished += in_epoch;
     report.epoch = epoch;
@@ -264,17 +279,18 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
       ASSIGN_OR_RETURN(report.validation, Evaluate(program, entries, executable, *validation));
     }
     if (callbacks.epoch) callbacks.epoch(report);
+    if (executable.TakeStop()) return absl::CancelledError(absl::StrCat("stopped after step ", finished));
   }
   return report;
 }
 
 absl::StatusOr<Averages> Evaluate(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
-                                  const Dataset& data) {
+                                  const Dataset& data, const FractionCallback& progress) {
   CHECK(!entries.evaluate.empty()) << "no entry for evaluation";
   Sums sums(executable.outputs(entries.evaluate.begin()->second), 1);
   std::map<int, Staging> staging;
   RETURN_IF_ERROR(
-      ForEachBatch(entries.evaluate, data, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
+      ForEachBatch(entries.evaluate, data, progress, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
         const int64_t count = std::max<int64_t>(static_cast<int64_t>(indices.size()), 1);
         if (!staging.contains(entry)) {
           ASSIGN_OR_RETURN(Staging created, Staging::Create(executable, entry, data, count, 1));
@@ -290,7 +306,8 @@ absl::StatusOr<Averages> Evaluate(const frontend::Program& program, const EntryI
 
 absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const frontend::Program& program,
                                                                         const EntryIndex& entries,
-                                                                        Executable& executable, const Dataset& data) {
+                                                                        Executable& executable, const Dataset& data,
+                                                                        const FractionCallback& progress) {
   CHECK(!entries.predict.empty()) << "no entry for prediction";
   const int any_entry = entries.predict.begin()->second;
   const int64_t any_batch = entries.predict.begin()->first;
@@ -312,7 +329,7 @@ absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const fr
   }
   std::map<int, Staging> staging;
   RETURN_IF_ERROR(
-      ForEachBatch(entries.predict, data, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
+      ForEachBatch(entries.predict, data, progress, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
         const int64_t count = std::max<int64_t>(static_cast<int64_t>(indices.size()), 1);
         if (!staging.contains(entry)) {
           ASSIGN_OR_RETURN(Staging created, Staging::Create(executable, entry, data, count, 1));

@@ -51,21 +51,25 @@ struct TrainCallbacks {
   std::function<void(const EpochReport&)> epoch;
 };
 
+// Memory for batches that are gathered ahead of a call of native code.
+int64_t StagingBytes(const Executable& executable, int entry, const Dataset& data);
+
 // Trains from the current state. Fails with a sentence for an index out of range, and for an objective that is not
 // finite, with its step. Returns the last report.
 absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
                                   const Dataset& data, const Dataset* validation, int64_t seed,
                                   const TrainCallbacks& callbacks);
 
-// Objectives and metrics over all examples of a dataset.
+// Objectives and metrics over all examples of a dataset. `progress` hears how much is done, from 0 to 1.
 absl::StatusOr<Averages> Evaluate(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
-                                  const Dataset& data);
+                                  const Dataset& data, const FractionCallback& progress = nullptr);
 
 // The outputs of prediction for every example: each a tensor whose first axis is the examples (or, where an output has
 // no batch axis, the steps). `type_of` an output is the one at the program's batch size.
 absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const frontend::Program& program,
                                                                         const EntryIndex& entries,
-                                                                        Executable& executable, const Dataset& data);
+                                                                        Executable& executable, const Dataset& data,
+                                                                        const FractionCallback& progress = nullptr);
 
 // The batch sizes at which evaluation or prediction of `data` runs: the batch, and the rest if there is one.
 std::vector<int64_t> BatchSizes(const Dataset& data);

@@ -157,12 +157,12 @@ absl::StatusOr<runtime::Dataset> LoadBenchData(const BenchOptions& options, Mode
   return runtime::LoadDatasetFromNpz(model.program, options.data);
 }
 
-void Print(const nlohmann::json& result, const runtime::Executable& executable, int64_t data_bytes) {
+void Print(const nlohmann::json& result, const runtime::Compiled& compiled, int64_t data_bytes) {
   std::printf("%.1f steps/s (best %.1f), compiled in %s, first loss after %s\n", result["steps_per_s"].get<double>(),
               result["best_steps_per_s"].get<double>(),
               runtime::HumanSeconds(result["compile_s"].get<double>()).c_str(),
               runtime::HumanSeconds(result["first_step_s"].get<double>()).c_str());
-  std::printf("%s, resident at most %.1f MB\n", DescribeMemory(executable, data_bytes).c_str(),
+  std::printf("%s, resident at most %.1f MB\n", DescribeMemory(compiled, data_bytes, 0).c_str(),
               result["peak_rss_mb"].get<double>());
   const auto& losses = result["losses"];
   if (!losses.empty())
@@ -211,7 +211,7 @@ absl::Status Run(const BenchOptions& options) {
   if (options.model.json) {
     std::printf("%s\n", result.dump().c_str());
   } else {
-    Print(result, executable, data.bytes());
+    Print(result, compiled, data.bytes());
   }
   return absl::OkStatus();
 }

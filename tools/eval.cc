@@ -39,8 +39,11 @@ absl::Status Run(const EvalOptions& options) {
   ASSIGN_OR_RETURN(const auto weights, LoadWeights(options.load));
   RETURN_IF_ERROR(runtime::InitializeState(compiled.initialize, SeedOf(options.model, model), weights, options.load,
                                            *compiled.executable));
+  runtime::Progress bar(/*enabled=*/true, std::chrono::milliseconds(1000));
   ASSIGN_OR_RETURN(const runtime::Averages averages,
-                   runtime::Evaluate(model.program, compiled.entries, *compiled.executable, data));
+                   runtime::Evaluate(model.program, compiled.entries, *compiled.executable, data,
+                                     [&](double done) { bar.Update(done, "evaluating"); }));
+  bar.Clear();
   if (!options.model.json) {
     std::printf("%s   over %s examples\n", Describe(averages).c_str(), runtime::Grouped(data.examples).c_str());
     return absl::OkStatus();

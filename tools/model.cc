@@ -17,7 +17,7 @@
 namespace gradus::tools {
 namespace {
 
-constexpr auto kQuietCompile = std::chrono::milliseconds(1000);
+constexpr auto kQuiet = std::chrono::milliseconds(1000);
 
 const frontend::ast::Graph* FindGraph(const frontend::Module& module) {
   for (const frontend::ast::Definition& definition : module.program().definitions) {
@@ -136,7 +136,7 @@ runtime::CompileOptions CompileOptionsOf(const ModelOptions& options, const Mode
 absl::StatusOr<runtime::Compiled> CompileModel(const ModelOptions& options, const Model& model,
                                                absl::Span<const runtime::EntryRequest> requests) {
   runtime::CompileOptions compile = CompileOptionsOf(options, model);
-  runtime::Progress progress(/*enabled=*/true, kQuietCompile);
+  runtime::Progress progress(/*enabled=*/true, kQuiet);
   compile.progress = [&](absl::string_view doing) { progress.Update(-1, absl::StrCat("compiling ", doing)); };
   absl::StatusOr<runtime::Compiled> compiled = model.graph
                                                    ? runtime::CompileGraph(model.graph->Clone(), compile)
@@ -159,8 +159,10 @@ absl::StatusOr<runtime::Dataset> LoadData(const Model& model, DataOf which, cons
     const frontend::Program& program = at_batch.at(batch);
     return which == DataOf::kTraining ? &program.data : &program.validate;
   };
+  runtime::Progress bar(/*enabled=*/true, kQuiet);
   return runtime::LoadDataset(model.program, which == DataOf::kTraining ? model.program.data : model.program.validate,
-                              model.module.directory, for_batch);
+                              model.module.directory, for_batch,
+                              [&](double done) { bar.Update(done, "loading data"); });
 }
 
 absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path) {
@@ -190,12 +192,15 @@ std::string Describe(const runtime::Averages& averages) {
   return text;
 }
 
-std::string DescribeMemory(const runtime::Executable& executable, int64_t data_bytes) {
+std::string DescribeMemory(const runtime::Compiled& compiled, int64_t data_bytes, int64_t staging_bytes) {
   using runtime::HumanBytes;
-  const runtime::MemoryUse use = executable.memory();
-  return absl::StrCat("memory: arena ", HumanBytes(use.arena), " (", HumanBytes(use.state),
-                      " of it parameters and state), scratch ", HumanBytes(use.scratch), ", code ",
-                      HumanBytes(use.code), ", data ", HumanBytes(data_bytes));
+  const runtime::MemoryUse use = compiled.executable->memory();
+  std::string text = absl::StrCat("memory: arena ", HumanBytes(use.arena), " (", HumanBytes(use.state),
+                                  " of it parameters and state), scratch ", HumanBytes(use.scratch), ", code ",
+                                  HumanBytes(use.code), ", data ", HumanBytes(data_bytes));
+  if (staging_bytes > 0) absl::StrAppend(&text, ", staging ", HumanBytes(staging_bytes));
+  if (use.stacks > 0) absl::StrAppend(&text, ", stacks ", HumanBytes(use.stacks));
+  return absl::StrCat(text, ", compiler ", HumanBytes(compiled.retained_bytes));
 }
 
 }  // namespace gradus::tools

@@ -74,6 +74,6 @@ std::string Number(double value);
 std::string Describe(const runtime::Averages& averages);
 
 // `memory: state 1.2 MB, arena 3.4 MB, …`, on one line.
-std::string DescribeMemory(const runtime::Executable& executable, int64_t data_bytes);
+std::string DescribeMemory(const runtime::Compiled& compiled, int64_t data_bytes, int64_t staging_bytes);
 
 }  // namespace gradus::tools

@@ -92,8 +92,10 @@ absl::Status Run(const PredictOptions& options) {
   }
   RETURN_IF_ERROR(runtime::InitializeState(compiled.initialize, SeedOf(options.model, model), weights, options.load,
                                            *compiled.executable));
-  ASSIGN_OR_RETURN(const Outputs outputs,
-                   runtime::Predict(model.program, compiled.entries, *compiled.executable, data));
+  runtime::Progress bar(/*enabled=*/true, std::chrono::milliseconds(1000));
+  ASSIGN_OR_RETURN(const Outputs outputs, runtime::Predict(model.program, compiled.entries, *compiled.executable, data,
+                                                           [&](double done) { bar.Update(done, "predicting"); }));
+  bar.Clear();
   if (!options.out.empty()) RETURN_IF_ERROR(WriteOutputs(options.out, outputs));
   if (options.draw > 0) {
     ASSIGN_OR_RETURN(const std::string drawing, DrawPredictions(data, outputs[0].second, options.draw));

@@ -78,7 +78,10 @@ absl::Status Run(const TrainOptions& options) {
     program.steps = options.steps;
   }
   ASSIGN_OR_RETURN(const runtime::Dataset data, LoadData(model, DataOf::kTraining, options.data));
-  ASSIGN_OR_RETURN(const runtime::Dataset validation, LoadData(model, DataOf::kValidation, ""));
+  runtime::Dataset validation;
+  if (options.data.empty()) {  // --data replaces everything: nothing else is opened
+    ASSIGN_OR_RETURN(validation, LoadData(model, DataOf::kValidation, ""));
+  }
   ASSIGN_OR_RETURN(const runtime::TrainingPlan plan, runtime::PlanTraining(program, data));
   const bool validates = !validation.columns.empty();
 
@@ -98,7 +101,9 @@ absl::Status Run(const TrainOptions& options) {
 
   if (!options.model.json) {
     PrintHead(program, data, plan, compiled.seconds);
-    std::printf("%s\n", DescribeMemory(*compiled.executable, data.bytes() + validation.bytes()).c_str());
+    std::printf("%s\n", DescribeMemory(compiled, data.bytes() + validation.bytes(),
+                                       runtime::StagingBytes(*compiled.executable, compiled.entries.step, data))
+                            .c_str());
     std::fflush(stdout);
   }
 
@@ -160,8 +165,9 @@ void AddTrain(CLI::App& gradus, Action& action) {
   verb->add_option("--steps", options->steps, "Replaces the epochs or steps of the recipe")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
-  verb->add_option("--data", options->data,
-                   "Take every input from the array of its name instead; no other data is opened for training")
+  verb->add_option(
+          "--data", options->data,
+          "Take every input from the array of its name instead; nothing else is opened, so there is no validation")
       ->type_name("FILE.npz");
   verb->add_option("--load", options->load,
                    "Start from these parameters (.safetensors or .npz); what is not in there is initialised")
