@@ -64,7 +64,7 @@ Value* Builder::Scalar(DType type, double value) {
     using T = decltype(tag);
     if constexpr (!std::is_floating_point_v<T>) {
       CHECK(std::nearbyint(value) == value && value >= static_cast<double>(std::numeric_limits<T>::min()) &&
-            value <= static_cast<double>(std::numeric_limits<T>::max()))
+            value < std::ldexp(1.0, std::numeric_limits<T>::digits))
           << value << " as " << Name(type);
     }
     return Tensor::Scalar<T>(static_cast<T>(value));

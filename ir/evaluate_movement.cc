@@ -81,6 +81,7 @@ absl::Status EvaluateSlice(const Evaluation& e) {
   View view{0, strides};
   for (size_t axis = 0; axis < strides.size(); ++axis) {
     view.offset += e.statement.IntList("start")[axis] * strides[axis];
+    if (e.result.type().shape[axis] == 1) continue;  // steps nowhere: the product may be too large
     view.strides[axis] = e.statement.IntList("stride")[axis] * strides[axis];
   }
   Copy(e.result.type().shape, *e.operands[0], view, e.result, Dense(e.result));
@@ -114,6 +115,7 @@ absl::Status EvaluatePad(const Evaluation& e) {
   View view = Dense(e.result);
   for (size_t axis = 0; axis < view.strides.size(); ++axis) {
     view.offset += e.statement.IntList("low")[axis] * view.strides[axis];
+    if (x.type().shape[axis] == 1) continue;  // steps nowhere: the product may be too large
     view.strides[axis] *= e.statement.IntList("interior")[axis] + 1;
   }
   Copy(x.type().shape, x, Dense(x), e.result, view);

@@ -39,6 +39,12 @@ absl::Status CheckLength(const Statement& s, absl::string_view name, int64_t ran
   return Wrong(s, name, " has ", list.size(), " entries for rank ", rank);
 }
 
+// What no tensor is long enough for stays out of the arithmetic of indices.
+absl::Status CheckStep(const Statement& s, absl::string_view name, int64_t step) {
+  if (step <= kMaxTensorBytes) return absl::OkStatus();
+  return Wrong(s, name, " ", step, " is above the limit of ", kMaxTensorBytes, " (tensor limit)");
+}
+
 absl::StatusOr<Type> InferReduction(const Statement& s) {
   const Type& x = OperandType(s, 0);
   const Ints& axes = s.IntList("axis");
@@ -144,6 +150,7 @@ absl::StatusOr<Type> InferSlice(const Statement& s) {
       return Wrong(s, start, ":", limit, " is out of range for axis ", axis, " of ", ToString(x));
     }
     if (stride < 1) return Wrong(s, "stride ", stride, " of axis ", axis, " must be at least 1; flip reverses");
+    RETURN_IF_ERROR(CheckStep(s, "stride", stride));
     type.shape.push_back(Size(limit - start).CeilDiv(stride).value());
   }
   return type;
@@ -183,6 +190,7 @@ absl::StatusOr<Type> InferPad(const Statement& s) {
   for (int64_t axis = 0; axis < x.rank(); ++axis) {
     const int64_t low = s.IntList("low")[axis], high = s.IntList("high")[axis], interior = s.IntList("interior")[axis];
     if (low < 0 || high < 0 || interior < 0) return Wrong(s, "negative padding; slice cuts");
+    RETURN_IF_ERROR(CheckStep(s, "interior", interior));
     const Size extent = Size(low) + Size(high) + Size(x.shape[axis]) + Size(interior) * Size(x.shape[axis] - 1);
     if (!extent.ok()) return Wrong(s, "the result is too large");
     type.shape.push_back(extent.value());

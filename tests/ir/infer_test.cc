@@ -93,5 +93,23 @@ TEST_F(InferTest, LimitsAreReportedByName) {
   EXPECT_EQ(Infer(Op::kIota, {}, {Ints{0}, int64_t{0}, DType::kI64}), "every extent must be at least 1, found i64[0]");
 }
 
+TEST_F(InferTest, StepsThatNoTensorIsLongEnoughForAreRefused) {
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(Infer(Op::kSlice, {F32({1})}, {Ints{0}, Ints{1}, Ints{most}}),
+            "slice: stride 9223372036854775807 is above the limit of 1099511627776 (tensor limit)");
+  EXPECT_EQ(Infer(Op::kPad, {F32({1}), F32({})}, {Ints{0}, Ints{0}, Ints{most}}),
+            "pad: interior 9223372036854775807 is above the limit of 1099511627776 (tensor limit)");
+  EXPECT_EQ(Infer(Op::kPad, {F32({3}), F32({})}, {Ints{most}, Ints{most}, Ints{0}}), "pad: the result is too large");
+  EXPECT_EQ(Infer(Op::kIota, {}, {Ints{most, most}, int64_t{0}, DType::kU8}),
+            "u8[9223372036854775807,9223372036854775807] is above the limit of 1099511627776 bytes a tensor (tensor "
+            "limit)");
+  EXPECT_EQ(Infer(Op::kReshape, {F32({1})}, {Ints{-1, -1}}),
+            "reshape: f32[1] has 1 elements, [-1,-1] has another number");
+  EXPECT_EQ(Infer(Op::kOneHot, {Input(DType::kI64, {2})}, {most, DType::kF64}),
+            "f64[2,9223372036854775807] is above the limit of 1099511627776 bytes a tensor (tensor limit)");
+  EXPECT_EQ(Infer(Op::kSlice, {F32({1})}, {Ints{0}, Ints{1}, Ints{int64_t{1} << 40}}), "f32[1]");
+  EXPECT_EQ(Infer(Op::kPad, {F32({1}), F32({})}, {Ints{0}, Ints{0}, Ints{int64_t{1} << 40}}), "f32[1]");
+}
+
 }  // namespace
 }  // namespace gradus::ir
