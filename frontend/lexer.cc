@@ -210,8 +210,8 @@ class Lexer {
   }
 
   void LexNote() {
-    size_t end = std::min(text_.find('\n', at_), text_.size());
-    end = std::min(text_.find(" #", at_), end);  // a comment may follow
+    const absl::string_view line = text_.substr(at_, std::min(text_.find('\n', at_), text_.size()) - at_);
+    size_t end = at_ + std::min(line.find(" #"), line.size());  // a comment may follow
     while (absl::ascii_isspace(text_[end - 1])) --end;
     Add(TokenKind::kNote, end);
   }
