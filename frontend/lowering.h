@@ -15,7 +15,8 @@
 //   lower_random.cc        random bits and their keys, initialisers
 //   lower_statement.cc     declarations and statements
 //   lower_model.cc         models and their entries
-//   lower_train.cc         objectives, optimizers, metrics, data
+//   lower_train.cc         objectives and optimizers
+//   lower_recipe.cc        metrics and data
 //   lower_finish.cc        the statements in their final order and names
 #pragma once
 
