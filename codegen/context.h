@@ -3,9 +3,9 @@
 //   int run(StepContext* context, int64_t thread, int64_t threads, int64_t steps)
 //
 // Every thread of the pool calls the same entry with its own index; `threads` must be the number that the graph was
-// planned for. Together they run up to `steps` steps; thread 0 returns why they stopped (RunResult), the others the same,
-// or at once where the whole step is too small to share. The code calls nothing but `wait`, allocates nothing and makes
-// no system call.
+// planned for. Together they run up to `steps` steps; thread 0 returns why they stopped (RunResult), the others the
+// same, or at once where the whole step is too small to share. The code calls nothing but `wait`, allocates nothing and
+// makes no system call.
 #pragma once
 
 #include <cstddef>

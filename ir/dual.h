@@ -81,8 +81,7 @@ Dual<T> Sqrt(const Dual<T>& a) {
 template <typename T>
 Dual<T> Abs(const Dual<T>& a) {
   const Part<T> x = Value(a);
-  return Make(Abs(x),
-              Select(x > Part<T>(0), Derivative(a), Select(x < Part<T>(0), -Derivative(a), Part<T>(0))));
+  return Make(Abs(x), Select(x > Part<T>(0), Derivative(a), Select(x < Part<T>(0), -Derivative(a), Part<T>(0))));
 }
 template <typename T>
 Dual<T> Sign(const Dual<T>& a) {
