@@ -1,0 +1,85 @@
+// Where the inputs of a recipe come from: files, literals, and expressions of files, which are graphs of their own.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "frontend/lowering.h"
+
+namespace gradus::frontend {
+
+using ir::Op;
+
+void Lowering::InheritStatics(const Lowering& other) {
+  model_scope_.unit = other.model_scope_.unit;
+  for (const auto& [name, binding] : other.model_scope_.names) {
+    if (binding.item.As<TensorItem>() == nullptr && binding.item.As<std::shared_ptr<Instance>>() == nullptr) {
+      model_scope_.names[name] = binding;
+    }
+  }
+}
+
+ir::Value* Lowering::AddSource(Source source) {
+  const std::string name = absl::StrCat("source", sources_->size());
+  sources_->push_back(std::move(source));
+  names_.Unique(name);
+  return ir::Builder(inputs_).Declare(Op::kInput, name, source_type_);
+}
+
+void Lowering::LowerData(const ast::Data& data, SourceRange where) {
+  const auto input = std::find_if(program_.inputs.begin(), program_.inputs.end(),
+                                  [&](const ProgramInput& i) { return i.name == data.input.text; });
+  if (input == program_.inputs.end()) {
+    std::vector<std::string> names;
+    for (const ProgramInput& i : program_.inputs) names.push_back(i.name);
+    Diagnostic& diagnostic =
+        Error(data.input.range, absl::StrCat("the model ", program_.model, " has no input ", data.input.text));
+    const std::string nearest = Nearest(data.input.text, names);
+    diagnostic.Help(nearest.empty() ? absl::StrCat("its inputs are ", absl::StrJoin(names, ", "))
+                                    : absl::StrCat("did you mean ", nearest, "?"));
+    return;
+  }
+  DataBinding binding{data.input.text, {}, absl::nullopt};
+  const ast::Expression& expression = *data.source;
+  const std::string place = ToString(expression.range);
+  if (expression.As<ast::List>() != nullptr) {
+    Restore in_scope(scope_, &model_scope_);
+    const Item literal = Evaluate(expression);
+    if (literal.poisoned()) return;
+    auto tensor = LiteralTensor(literal, input->type.element, expression.range);
+    if (!tensor) return;
+    binding.sources.push_back({"", *std::move(tensor), place});
+  } else if (const auto* file = expression.As<ast::String>()) {
+    binding.sources.push_back({file->value, absl::nullopt, place});
+  } else {
+    Lowering transform(module_, options_, Entry::kPredict, diagnostics_);
+    transform.InheritStatics(*this);
+    transform.sources_ = &binding.sources;
+    transform.source_type_ = input->type;
+    Restore in_scope(transform.scope_, &transform.model_scope_);
+    Restore statement(transform.statement_name_, data.input.text);
+    ir::Value* value = transform.AsTensor(transform.Evaluate(expression), expression.range, input->type.element);
+    if (value == nullptr) return;
+    if (binding.sources.empty()) {
+      Error(expression.range, absl::StrCat("data ", data.input.text, " names no file"))
+          .Help("a file is written in quotes, as in \"x.npy\"");
+      return;
+    }
+    if (value->type != input->type) {
+      Error(expression.range, absl::StrCat("the data of ", data.input.text, " are ", ir::ToString(value->type),
+                                           ", but the input is ", ir::ToString(input->type)));
+      return;
+    }
+    transform.AddOutput(data.input.text, value, where);
+    binding.transform = transform.Finish(absl::StrCat(program_.name, ".", data.input.text));
+  }
+  auto& bindings = data.validate ? program_.validate : program_.data;
+  const bool twice =
+      std::any_of(bindings.begin(), bindings.end(), [&](const DataBinding& b) { return b.input == data.input.text; });
+  if (twice) {
+    Error(data.input.range, absl::StrCat("the data of ", data.input.text, " are given twice"));
+    return;
+  }
+  bindings.push_back(std::move(binding));
+}
+
+}  // namespace gradus::frontend
