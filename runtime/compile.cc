@@ -72,9 +72,10 @@ absl::StatusOr<Compiled> Finish(std::vector<EntryGraph> entries, const std::stri
                                 std::vector<StageTime> times, Clock::time_point start) {
   Compiled compiled;
   compiled.times = std::move(times);
+  compiled.path = path;
   const int64_t heap_before = HeapInUse();
   for (const EntryGraph& entry : entries) {
-    for (IndexBound& bound : FindIndexBounds(entry.graph, path)) compiled.bounds.push_back(std::move(bound));
+    for (ir::IndexBound& bound : ir::InputIndexBounds(entry.graph)) compiled.bounds.push_back(std::move(bound));
   }
   const std::string last_stage = options.interpret ? kFrozenStage : "";
   CompileOptions agreed = options;  // the first entry decides how many threads there are

@@ -41,8 +41,9 @@ struct StageTime {
 struct Compiled {
   std::unique_ptr<Executable> executable;
   EntryIndex entries;
-  std::vector<IndexBound> bounds;  // of the inputs of all entries
-  ir::Graph initialize;            // the initial value of every param and state; interpreted
+  std::vector<ir::IndexBound> bounds;  // of the inputs of all entries
+  std::string path;                    // of the program, for messages
+  ir::Graph initialize;                // the initial value of every param and state; interpreted
   std::vector<StageTime> times;
   double seconds = 0;
   int64_t retained_bytes = 0;  // of the heap: what of the compiler outlives it

@@ -183,7 +183,7 @@ absl::Status Run(const BenchOptions& options) {
   }
   const Clock::time_point start = Clock::now();
   ASSIGN_OR_RETURN(const runtime::Compiled compiled, CompileModel(options.model, model, {{frontend::Entry::kStep, 0}}));
-  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, data));
+  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, data));
   runtime::Executable& executable = *compiled.executable;
   RETURN_IF_ERROR(
       runtime::InitializeState(compiled.initialize, SeedOf(options.model, model), init, options.init, executable));

@@ -55,6 +55,7 @@ absl::StatusOr<std::string> DrawPredictions(const runtime::Dataset& data, const 
     high = std::max(high, At(picture->values, i));
   }
   count = std::min(count, data.examples);
+  const auto example = [&](int64_t i) { return i * data.examples / count; };
   const int64_t per_line = std::max<int64_t>(1, kTerminalColumns / (2 * side + 3));
   std::string out;
   for (int64_t first = 0; first < count; first += per_line) {
@@ -62,7 +63,7 @@ absl::StatusOr<std::string> DrawPredictions(const runtime::Dataset& data, const 
     for (int64_t y = 0; y < side; ++y) {
       for (int64_t i = first; i < last; ++i) {
         for (int64_t x = 0; x < side; ++x) {
-          const double value = At(picture->values, i * pixels + y * side + x);
+          const double value = At(picture->values, example(i) * pixels + y * side + x);
           const double shade = high > low ? (value - low) / (high - low) * 4.99 : 0;
           absl::StrAppend(&out, kShades[static_cast<int>(std::clamp(shade, 0.0, 4.0))]);
         }
@@ -70,10 +71,10 @@ absl::StatusOr<std::string> DrawPredictions(const runtime::Dataset& data, const 
       }
     }
     for (int64_t i = first; i < last; ++i) {
-      std::string reading = absl::StrCat("reads ", Largest(scores, i));
+      std::string reading = absl::StrCat("reads ", Largest(scores, example(i)));
       if (label != data.columns.end()) {
-        const int64_t truth = static_cast<int64_t>(At(label->values, i));
-        if (truth != Largest(scores, i)) absl::StrAppend(&reading, ", is ", truth);
+        const int64_t truth = static_cast<int64_t>(At(label->values, example(i)));
+        if (truth != Largest(scores, example(i))) absl::StrAppend(&reading, ", is ", truth);
       }
       absl::StrAppend(
           &out, i + 1 < last ? absl::StrFormat("%-*s   ", static_cast<int>(2 * side), reading) : reading + "\n\n");

@@ -35,7 +35,7 @@ absl::Status Run(const EvalOptions& options) {
   std::vector<runtime::EntryRequest> requests;
   for (const int64_t size : runtime::BatchSizes(data)) requests.push_back({frontend::Entry::kEvaluate, size});
   ASSIGN_OR_RETURN(const runtime::Compiled compiled, CompileModel(options.model, model, requests));
-  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, data));
+  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, data));
   ASSIGN_OR_RETURN(const auto weights, LoadWeights(options.load));
   RETURN_IF_ERROR(runtime::InitializeState(compiled.initialize, SeedOf(options.model, model), weights, options.load,
                                            *compiled.executable));

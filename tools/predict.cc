@@ -85,7 +85,7 @@ absl::Status Run(const PredictOptions& options) {
   std::vector<runtime::EntryRequest> requests;
   for (const int64_t size : runtime::BatchSizes(data)) requests.push_back({frontend::Entry::kPredict, size});
   ASSIGN_OR_RETURN(const runtime::Compiled compiled, CompileModel(options.model, model, requests));
-  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, data));
+  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, data));
   std::map<std::string, ir::Tensor> weights;
   if (!options.load.empty()) {
     ASSIGN_OR_RETURN(weights, LoadWeights(options.load));

@@ -90,8 +90,8 @@ absl::Status Run(const TrainOptions& options) {
     for (const int64_t size : runtime::BatchSizes(validation)) requests.push_back({frontend::Entry::kEvaluate, size});
   }
   ASSIGN_OR_RETURN(runtime::Compiled compiled, CompileModel(options.model, model, requests));
-  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, data));
-  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, validation));
+  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, data));
+  RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, validation));
   std::map<std::string, ir::Tensor> weights;
   if (!options.load.empty()) {
     ASSIGN_OR_RETURN(weights, LoadWeights(options.load));
