@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "codegen/elementwise.h"
 #include "codegen/emit_kernels.h"
 #include "codegen/reduction.h"
@@ -21,8 +22,9 @@ Value* Mask(Builder& b, int64_t valid) { return valid == kLanes ? nullptr : Firs
 
 // A region with reductions is computed for one or several reduced elements at a time (`outer` frames). It goes in
 // stages: a stage is one pass over the reduced elements for every reduction whose operand needs only the results of
-// earlier stages, and stores the yields of the space that are known by then; values are computed again in a later pass,
-// unless the pass is short enough to be unrolled, where they stay in registers.
+// earlier stages, and stores the yields of the space that are known by then. Values are computed again in a later pass,
+// unless the passes are short enough to be unrolled, where they stay in registers, or the value is dear and a yield
+// that is not written yet has room for it: the exponentials of a softmax wait where its results will lie.
 class ReducingEmitter {
  public:
   explicit ReducingEmitter(RegionCode& code) : code_(code), b_(code.kernel().builder) {
@@ -33,6 +35,7 @@ class ReducingEmitter {
     }
     FindStages();
     ChooseShape();
+    if (!unrolled_) FindKept();
   }
 
   void Run() {
@@ -81,6 +84,69 @@ class ReducingEmitter {
     }
   }
 
+  struct Kept {
+    const ir::Value* value;
+    int yield;  // in whose place it waits
+    int first;  // stages in which it is computed and last read
+  };
+
+  static bool IsDear(Op op) {
+    switch (op) {
+      case Op::kExp:
+      case Op::kLog:
+      case Op::kSin:
+      case Op::kCos:
+      case Op::kTanh:
+      case Op::kSigmoid:
+      case Op::kErf:
+      case Op::kPow:
+      case Op::kDiv:
+      case Op::kSqrt:
+      case Op::kRsqrt:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  // The dear values that a pass computes: what its reductions and yields depend on within the space.
+  void DearValues(const ir::Value* value, absl::flat_hash_set<const ir::Value*>& dear) const {
+    if (IsLeaf(code_.region(), value) || (code_.DependenceOf(value) & reduced_mask_) == 0) return;
+    if (IsDear(value->definition->op)) dear.insert(value);
+    for (const ir::Value* operand : value->definition->operands) DearValues(operand, dear);
+  }
+
+  // Yields of the space never lie in place of an operand here (ir::MayLieInPlace), so that their memory is free until
+  // the pass that stores them.
+  void FindKept() {
+    std::vector<absl::flat_hash_set<const ir::Value*>> dear(stages_.size());
+    std::vector<std::pair<int, int>> yields;  // with their stages
+    for (size_t k = 0; k < stages_.size(); ++k) {
+      for (const Reduction& r : stages_[k].reductions) DearValues(r.statement().operands[0], dear[k]);
+      for (const int y : stages_[k].yields) {
+        DearValues(code_.region().yields[y], dear[k]);
+        if (code_.region().yields[y]->type.shape == code_.form().space) yields.emplace_back(y, static_cast<int>(k));
+      }
+    }
+    for (const auto& s : code_.region().statements) {
+      const ir::Value* value = s->result();
+      int first = -1;
+      int last = -1;
+      for (int k = 0; k < static_cast<int>(stages_.size()); ++k) {
+        if (!dear[k].contains(value)) continue;
+        if (first < 0) first = k;
+        last = k;
+      }
+      if (first == last) continue;
+      for (auto& [yield, stage] : yields) {
+        if (stage < last || code_.region().yields[yield]->type.element != value->type.element) continue;
+        kept_.push_back({value, yield, first});
+        stage = -1;  // taken
+        break;
+      }
+    }
+  }
+
   // Vectors along the reduced elements where an order asks for lanes, else along the last axis that stays.
   void ChooseShape() {
     bool lanes = false;
@@ -91,7 +157,10 @@ class ReducingEmitter {
     }
     const bool last_stays = !staying_.empty() && staying_.back() == code_.groups() - 1;
     along_reduced_ = lanes || (!chain && !last_stays);
-    if (along_reduced_) unrolled_ = !chain && count_ <= kUnrolled && code_.groups() - staying_.size() <= 1;
+    // As many vectors of a row as leave registers for what is computed with them.
+    const int64_t most = kLanes * (code_.kernel().target.isa == ir::Isa::kAvx512 ? 8 : 4);
+    const bool short_enough = count_ <= kLanes || UnrolledStatements() <= kMostUnrolled;
+    if (along_reduced_) unrolled_ = !chain && short_enough && count_ <= most && code_.groups() - staying_.size() <= 1;
     for (const Stage& stage : stages_) {
       for (const Reduction& r : stage.reductions) unrolled_ = unrolled_ && OrderFor(r).rows == 1;
     }
@@ -125,18 +194,47 @@ class ReducingEmitter {
     const bool vectors = innermost && !along_reduced_;
     const int64_t extent = code_.extents()[group];
     Share share{b_.getInt64(0), b_.getInt64(extent)};
-    if (group == split_) share = ShareOf(code_.kernel(), extent, vectors ? kLanes : 1);
+    if (group == split_) share = ShareOf(code_.kernel(), extent, vectors ? kLanes : innermost ? RowsAbreast(group) : 1);
     OpenInner(b_, outer);
     if (vectors) {
       Vectors(outer, group, share);
+    } else if (innermost) {
+      Rows(outer, group, share);
     } else {
       EmitFor(b_, share.begin, share.end, 1, [&](Value* i) {
         Frame frame = Inside(outer, uint64_t{1} << group);
         frame.positions[group] = {i, 0, nullptr};
-        innermost ? Reduce({&frame}) : Descend(frame, depth + 1);
+        Descend(frame, depth + 1);
       });
     }
     outer.hoist = nullptr;
+  }
+
+  // A number that divides the rows, so that there is one loop and no rest.
+  int64_t RowsAbreast(int group) const {
+    if (!unrolled_ || code_.extents()[group] % 2 != 0) return 1;
+    return 2 * UnrolledStatements() <= kMostUnrolled ? 2 : 1;
+  }
+
+  int64_t UnrolledStatements() const {
+    return static_cast<int64_t>(code_.region().statements.size()) * ((count_ + kLanes - 1) / kLanes);
+  }
+
+  // One result at a time; of short rows several, since their trees are chains of dependent instructions.
+  void Rows(Frame& outer, int group, const Share& share) {
+    const int64_t abreast = RowsAbreast(group);
+    const auto several = [&](Value* i, int64_t rows) {
+      std::vector<Frame> frames(static_cast<size_t>(rows));
+      std::vector<Frame*> pointers;
+      for (int64_t k = 0; k < rows; ++k) {
+        Frame& frame = frames[static_cast<size_t>(k)];
+        frame = Inside(outer, uint64_t{1} << group);
+        frame.positions[group] = {b_.CreateAdd(i, b_.getInt64(static_cast<uint64_t>(k))), 0, nullptr};
+        pointers.push_back(&frame);
+      }
+      Reduce(pointers);
+    };
+    EmitFor(b_, share.begin, share.end, abreast, [&](Value* i) { several(i, abreast); });
   }
 
   // kAbreast vectors of results at a time, then one at a time, then the masked rest.
@@ -186,7 +284,9 @@ class ReducingEmitter {
         }
       }
     }
-    for (const Stage& stage : stages_) {
+    for (int k = 0; k < static_cast<int>(stages_.size()); ++k) {
+      const Stage& stage = stages_[k];
+      pass_.stage = k;
       // One pass for each order among the reductions; the first also stores.
       std::vector<const Reduction*> waiting;
       for (const Reduction& r : stage.reductions) waiting.push_back(&r);
@@ -268,7 +368,7 @@ class ReducingEmitter {
   // One pass over all reduced elements of the outer frames, in an order: finishes the reductions and stores the yields.
   void Pass(const Frames& outer, const std::vector<const Reduction*>& reductions, const ReductionOrder& order,
             const std::vector<int>& yields, std::vector<std::unique_ptr<Frame>>& kept) {
-    pass_ = {&outer, &reductions, &order, &yields, &kept};
+    pass_ = {pass_.stage, &outer, &reductions, &order, &yields, &kept};
     for (Frame* f : outer) {
       if (!unrolled_) OpenInner(b_, *f);
     }
@@ -278,15 +378,15 @@ class ReducingEmitter {
     if (order.rows == 1) {
       total = Row(b_.getInt64(0));
     } else if (blocks == 1) {
-      total = Rows(b_.getInt64(0), b_.getInt64(order.rows));
+      total = RowBlock(b_.getInt64(0), b_.getInt64(order.rows));
     } else {
       const int64_t last = (blocks - 1) * order.block_rows;
       total = EmitForCarrying(b_, b_.getInt64(0), b_.getInt64(last), order.block_rows, Neutral(outer_lanes),
                               [&](Value* first, const Carried& sum) {
-                                return JoinAll(sum, Rows(first, b_.CreateAdd(first, b_.getInt64(order.block_rows))),
+                                return JoinAll(sum, RowBlock(first, b_.CreateAdd(first, b_.getInt64(order.block_rows))),
                                                nullptr, outer_lanes);
                               });
-      total = JoinAll(total, Rows(b_.getInt64(last), b_.getInt64(order.rows)), nullptr, outer_lanes);
+      total = JoinAll(total, RowBlock(b_.getInt64(last), b_.getInt64(order.rows)), nullptr, outer_lanes);
     }
     size_t k = 0;
     for (Frame* f : outer) {
@@ -299,7 +399,7 @@ class ReducingEmitter {
     }
   }
 
-  Carried Rows(Value* begin, Value* end) {
+  Carried RowBlock(Value* begin, Value* end) {
     const int lanes = pass_.outer->front()->lanes;
     return EmitForCarrying(b_, begin, end, 1, Neutral(lanes),
                            [&](Value* row, const Carried& sum) { return JoinAll(sum, Row(row), nullptr, lanes); });
@@ -358,11 +458,18 @@ class ReducingEmitter {
       } else {
         fresh = ElementFrame(*(*pass_.outer)[o], row, i, inner, pass_.order->lanes, mask);
       }
+      for (const Kept& kept : kept_) {
+        if (kept.first < pass_.stage) code_.Provide(kept.value, *frame, code_.LoadFromYield(kept.yield, *frame));
+      }
       for (const Reduction* r : *pass_.reductions) {
         Value* value = code_.Evaluate(r->statement().operands[0], *frame);
         for (Value* v : r->Element(value, r->is_arg() ? Place(row, i, frame->lanes) : nullptr)) elements.push_back(v);
       }
+      for (int y : *pass_.yields) code_.EvaluateYield(y, *frame);
       for (int y : *pass_.yields) code_.StoreYield(y, *frame);
+      for (const Kept& kept : kept_) {
+        if (kept.first == pass_.stage) code_.StoreAtYield(kept.yield, code_.Evaluate(kept.value, *frame), *frame);
+      }
     }
     return elements;
   }
@@ -407,8 +514,8 @@ class ReducingEmitter {
     return all;
   }
 
-  static constexpr int64_t kUnrolled = 4 * kLanes;
   static constexpr int kAbreast = 4;
+  static constexpr int64_t kMostUnrolled = 48;  // statements: what is unrolled takes time to compile
 
   RegionCode& code_;
   Builder& b_;
@@ -418,11 +525,13 @@ class ReducingEmitter {
   int64_t count_ = 1;  // reduced elements of one result
   std::vector<Stage> stages_;
   std::vector<int> reduced_yields_;
+  std::vector<Kept> kept_;
   absl::flat_hash_map<const ir::Value*, int> stage_;
   bool along_reduced_ = false;
   bool unrolled_ = false;
   int split_ = -1;
   struct {
+    int stage;
     const Frames* outer;
     const std::vector<const Reduction*>* reductions;
     const ReductionOrder* order;

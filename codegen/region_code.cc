@@ -342,30 +342,38 @@ Value* RegionCode::EmitAccess(const Access& access, Frame& frame) {
 }
 
 Value* RegionCode::EmitLoad(const Access& access, Frame& frame) {
+  return LoadAt(access.type, operands_[access.parameter], Locate(access.position, frame), frame);
+}
+
+Value* RegionCode::LoadFromYield(int yield, Frame& frame) {
+  return LoadAt(region_.yields[yield]->type.element, results_[yield], Locate(yield_forms_[yield], frame), frame);
+}
+
+Value* RegionCode::LoadAt(ir::DType type, Value* pointer, const Position& position, Frame& frame) {
   Builder& b = kernel_.builder;
-  const Position position = Locate(access.position, frame);
-  llvm::Type* element = MemoryType(b, access.type, 0);
-  Value* pointer = operands_[access.parameter];
+  llvm::Type* element = MemoryType(b, type, 0);
   if (frame.lanes == 0 || (position.lanes == nullptr && position.step == 0)) {
-    Value* scalar = EmitLoadElements(b, access.type, b.CreateGEP(element, pointer, position.base), 0, nullptr);
+    Value* scalar = EmitLoadElements(b, type, b.CreateGEP(element, pointer, position.base), 0, nullptr);
     return frame.lanes == 0 ? scalar : b.CreateVectorSplat(static_cast<unsigned>(frame.lanes), scalar);
   }
   if (position.lanes == nullptr && position.step == 1) {
-    return EmitLoadElements(b, access.type, b.CreateGEP(element, pointer, position.base), frame.lanes, frame.mask);
+    return EmitLoadElements(b, type, b.CreateGEP(element, pointer, position.base), frame.lanes, frame.mask);
   }
   Value* pointers = b.CreateGEP(element, pointer, Spread(position, frame));
-  llvm::Type* type = MemoryType(b, access.type, frame.lanes);
-  Value* loaded = b.CreateMaskedGather(type, pointers, llvm::Align(ir::ByteWidth(access.type)), frame.mask,
-                                       llvm::Constant::getNullValue(type));
-  return access.type == ir::DType::kBool ? b.CreateICmpNE(loaded, llvm::Constant::getNullValue(type)) : loaded;
+  llvm::Type* memory = MemoryType(b, type, frame.lanes);
+  Value* loaded = b.CreateMaskedGather(memory, pointers, llvm::Align(ir::ByteWidth(type)), frame.mask,
+                                       llvm::Constant::getNullValue(memory));
+  return type == ir::DType::kBool ? b.CreateICmpNE(loaded, llvm::Constant::getNullValue(memory)) : loaded;
 }
 
 void RegionCode::StoreYield(int yield, Frame& frame) {
+  StoreAtYield(yield, EvaluateAligned(region_.yields[yield], yield_reduced_[yield], frame), frame);
+}
+
+void RegionCode::StoreAtYield(int yield, Value* v, Frame& frame) {
   Builder& b = kernel_.builder;
-  const ir::Value* value = region_.yields[yield];
-  Value* v = EvaluateAligned(value, yield_reduced_[yield], frame);
   const Position position = Locate(yield_forms_[yield], frame);
-  const ir::DType type = value->type.element;
+  const ir::DType type = region_.yields[yield]->type.element;
   llvm::Type* element = MemoryType(b, type, 0);
   if (frame.lanes == 0 || (position.lanes == nullptr && position.step == 1)) {
     EmitStoreElements(b, type, v, b.CreateGEP(element, results_[yield], position.base), frame.lanes, frame.mask);

@@ -90,6 +90,9 @@ class RegionCode {
   // Computes, and stores, the yield with this number.
   void EvaluateYield(int yield, Frame& frame) { EvaluateAligned(region_.yields[yield], yield_reduced_[yield], frame); }
   void StoreYield(int yield, Frame& frame);
+  // The place of a yield as memory for another value of its type, until it is stored itself.
+  void StoreAtYield(int yield, llvm::Value* value, Frame& frame);
+  llvm::Value* LoadFromYield(int yield, Frame& frame);
   bool YieldIsReduced(int yield) const { return yield_reduced_[yield]; }
 
   // Groups on which a value of the region depends.
@@ -106,6 +109,7 @@ class RegionCode {
   llvm::Value* EvaluateAccess(const Access& access, Frame& frame);
   llvm::Value* EmitAccess(const Access& access, Frame& frame);
   llvm::Value* EmitLoad(const Access& access, Frame& frame);
+  llvm::Value* LoadAt(ir::DType type, llvm::Value* base, const Position& position, Frame& frame);
   llvm::Value* GatheredIndex(const Linear::Gathered& gathered, Frame& frame);
   Position Locate(const Linear& form, Frame& frame);
   llvm::Value* Spread(const Position& position, Frame& frame);  // <lanes x i64>, or the i64
