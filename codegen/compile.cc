@@ -46,9 +46,10 @@ absl::StatusOr<std::vector<Binding>> StatesOf(Graphs graphs) {
       if (known == states.end()) {
         states.push_back({value.name, value.type, value.arena->offset});
       } else if (known->type != value.type || known->arena_offset != value.arena->offset) {
-        return absl::InvalidArgumentError(absl::StrCat("the entries of a program disagree about ", value.name, ": ",
-                                                       ir::ToString(known->type), " at ", known->arena_offset, " and ",
-                                                       ir::ToString(value.type), " at ", value.arena->offset));
+        return absl::InvalidArgumentError(absl::StrCat(
+            value.name, " is ", ir::ToString(known->type), " in ", graphs.front()->name, " and ",
+            ir::ToString(value.type), " in ", g->name, ": what is kept from step to step has one size, which cannot ",
+            "depend on the number of examples of a batch"));
       }
     }
   }

@@ -59,7 +59,7 @@ Target FindTarget(const Module& module, const LowerOptions& options, Diagnostics
   }
   if (options.name.empty() && names.size() > 1) {
     diagnostics.Error({}, absl::StrCat(module.program().source->path(), " has several: ", absl::StrJoin(names, ", ")))
-        .Help("name one of them");
+        .Help(absl::StrCat("--model ", names[0], " chooses the first"));
     return target;
   }
   std::vector<std::string> known;

@@ -25,6 +25,14 @@ ir::Value* Lowering::AddSource(Source source) {
   return ir::Builder(inputs_).Declare(Op::kInput, name, source_type_);
 }
 
+Item Lowering::AsSource(const Item& item, SourceRange where) {
+  if (!sources_are_lists_ || item.As<ListItem>() == nullptr) return item;
+  auto literal = LiteralTensor(item, source_type_.element, where);
+  if (!literal) return Poison();
+  if (literal->type().rank() < source_type_.rank()) return item;
+  return TensorItem{AddSource({"", *std::move(literal), ToString(where)})};
+}
+
 void Lowering::LowerData(const ast::Data& data, SourceRange where) {
   const auto input = std::find_if(program_.inputs.begin(), program_.inputs.end(),
                                   [&](const ProgramInput& i) { return i.name == data.input.text; });
@@ -57,11 +65,15 @@ void Lowering::LowerData(const ast::Data& data, SourceRange where) {
     transform.source_type_ = input->type;
     Restore in_scope(transform.scope_, &transform.model_scope_);
     Restore statement(transform.statement_name_, data.input.text);
-    ir::Value* value = transform.AsTensor(transform.Evaluate(expression), expression.range, input->type.element);
+    // A quotation is a file. Beside one a list is a constant, such as the mean of every column.
+    transform.sources_are_lists_ = expression.range.text().find('"') == absl::string_view::npos;
+    const Item item = transform.Evaluate(expression);
+    ir::Value* value =
+        transform.AsTensor(transform.AsSource(item, expression.range), expression.range, input->type.element);
     if (value == nullptr) return;
     if (binding.sources.empty()) {
       Error(expression.range, absl::StrCat("data ", data.input.text, " names no file"))
-          .Help("a file is written in quotes, as in \"x.npy\"");
+          .Help("a file is written in quotes, as in \"x.npy\"; a literal array is a list");
       return;
     }
     if (value->type != input->type) {

@@ -151,7 +151,8 @@ Item Lowering::EvaluateUnary(const ast::Unary& unary, SourceRange range) {
     return Elementwise(Op::kNot, {operand}, range);
   }
   if (const Number* number = operand.As<Number>(); number != nullptr && !number->text.empty()) return number->Negated();
-  return Elementwise(Op::kNeg, {operand}, range);
+  const Item source = AsSource(operand, unary.operand->range);
+  return source.poisoned() ? source : Elementwise(Op::kNeg, {source}, range);
 }
 
 Item Lowering::EvaluateLogic(const ast::Binary& binary, SourceRange range) {
@@ -200,8 +201,10 @@ Item Lowering::EvaluateBinary(const ast::Binary& binary, SourceRange range) {
     joined.insert(joined.end(), y->items->begin(), y->items->end());
     return MakeList(std::move(joined));
   }
-  if (op == Op::kPow) return Power(a, b, binary.op_range);
-  return Elementwise(op, {a, b}, binary.op_range);
+  const Item left = AsSource(a, binary.left->range), right = AsSource(b, binary.right->range);
+  if (left.poisoned() || right.poisoned()) return Poison();
+  if (op == Op::kPow) return Power(left, right, binary.op_range);
+  return Elementwise(op, {left, right}, binary.op_range);
 }
 
 Item Lowering::EvaluateComprehension(const ast::Comprehension& c, SourceRange) {
@@ -308,6 +311,9 @@ Item Lowering::Cast(ir::DType type, const Item& item, SourceRange where) {
   if (item.poisoned()) return item;
   if (const bool* b = item.As<bool>(); b != nullptr && type != ir::DType::kBool) {
     return Cast(type, Number::Integer(*b ? 1 : 0), where);
+  }
+  if (const Number* number = item.As<Number>(); number != nullptr && type == ir::DType::kBool) {
+    return TensorItem{Literal(number->AsDouble() != 0, type, where)};
   }
   if (const TensorItem* tensor = item.As<TensorItem>()) return TensorItem{ConvertTo(tensor->value, type)};
   ir::Value* value = AsTensor(item, where, type);

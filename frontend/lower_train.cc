@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -52,10 +53,15 @@ struct Lowering::Objective {
 };
 
 void Lowering::ReadSettings(const ast::Train& train) {
+  std::set<ast::SettingKind> seen;
   for (const ast::TrainItem& item : train.items) {
     const auto* setting = item.As<ast::Setting>();
     if (setting == nullptr) continue;
     const std::string what(NameOf(setting->kind));
+    if (!seen.insert(setting->kind).second) {
+      Error(item.range, absl::StrCat(what, " is given twice"));
+      continue;
+    }
     Scope outside;
     Restore in_scope(scope_, &outside);
     switch (setting->kind) {
@@ -230,7 +236,13 @@ void Lowering::Update(Objective& objective) {
     return now.As<TensorItem>() == nullptr ? nullptr : now.As<TensorItem>()->value;
   };
   ir::Value* objective_due = due(objective.minimize->every);
+  bool rest = false;
   for (const auto& [optimizer, where] : objective.optimizers) {
+    if (optimizer->parameters.empty() && std::exchange(rest, true)) {
+      Error(where, absl::StrCat("two optimizers are for all parameters of ", objective.name))
+          .Help("optimizer … for *.b, say, takes some of them");
+      return;
+    }
     const ast::Expression& expression = *optimizer->value;
     const ast::Call* call = expression.As<ast::Call>();
     const Item callee = Evaluate(call == nullptr ? expression : *call->callee);

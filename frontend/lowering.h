@@ -233,6 +233,9 @@ class Lowering {
   void LowerMetric(const ast::Metric& metric, SourceRange where);
   void LowerData(const ast::Data& data, SourceRange where);
   ir::Value* AddSource(Source source);
+  // A list of the rank of the input, in an expression of data that names no file, is where its examples come from;
+  // anything else stays as it is.
+  Item AsSource(const Item& item, SourceRange where);
   // The dims and other static names of a model, for an expression beside it.
   void InheritStatics(const Lowering& other);
   bool LowerObjective(Objective& objective);
@@ -292,6 +295,7 @@ class Lowering {
   bool in_function_ = false;
   std::vector<Source>* sources_ = nullptr;  // where strings are data files: of the input `source_type_`
   ir::Type source_type_;
+  bool sources_are_lists_ = false;
   std::map<std::string, int64_t> dim_overrides_;
   std::set<std::string> dims_seen_;
   std::string batch_dim_;

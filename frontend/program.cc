@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "frontend/library.h"
@@ -44,6 +45,7 @@ class Loader {
     unit.stem = StemOf(path);
     unit.library = library;
     unit.file = Parse(std::move(source), diagnostics_);
+    ReportDefinedTwice(unit.file);
     for (const ast::Definition& definition : unit.file.definitions) {
       const auto* import = definition.As<ast::Import>();
       if (import == nullptr) continue;
@@ -51,6 +53,25 @@ class Loader {
       if (const int imported = Import(wanted, import->path_range); imported >= 0) unit.imports.push_back(imported);
     }
     return index;
+  }
+
+  // Functions and layers are one kind of name, models another, recipes a third.
+  void ReportDefinedTwice(const ast::File& file) {
+    std::map<std::pair<int, std::string>, SourceRange> known;
+    for (const ast::Definition& definition : file.definitions) {
+      const auto report = [&](int kind, const ast::Identifier& name) {
+        const auto [first, fresh] = known.emplace(std::pair(kind, name.text), name.range);
+        if (fresh) return;
+        diagnostics_.Error(name.range, absl::StrCat(name.text, " is defined already"))
+            .Note("it is first defined", first->second);
+      };
+      if (const auto* function = definition.As<ast::Function>()) report(0, function->name);
+      if (const auto* layer = definition.As<ast::Layer>()) report(0, layer->name);
+      if (const auto* model = definition.As<ast::Model>()) report(1, model->name);
+      if (const auto* train = definition.As<ast::Train>()) {
+        report(2, train->name.text.empty() ? train->model : train->name);
+      }
+    }
   }
 
   // -1 after an error.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -67,10 +67,15 @@ absl::StatusOr<std::shared_ptr<const SourceFile>> SourceFile::Create(std::string
 absl::StatusOr<std::shared_ptr<const SourceFile>> SourceFile::Read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return absl::NotFoundError(absl::StrCat(path, ": error: cannot open the file for reading"));
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (in.bad() || !text) return absl::UnavailableError(absl::StrCat(path, ": error: cannot read the file"));
-  return Create(path, text.str());
+  // A device may have no end.
+  std::string text;
+  std::vector<char> block(1 << 16);
+  while (in && static_cast<int64_t>(text.size()) <= kMaxSourceBytes) {
+    in.read(block.data(), static_cast<std::streamsize>(block.size()));
+    text.append(block.data(), static_cast<size_t>(in.gcount()));
+  }
+  if (in.bad()) return absl::UnavailableError(absl::StrCat(path, ": error: cannot read the file"));
+  return Create(path, std::move(text));
 }
 
 Position SourceFile::PositionOf(int32_t offset) const {

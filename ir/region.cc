@@ -319,7 +319,10 @@ std::unique_ptr<Statement> Wrap(const Statement& statement) {
   ValueMap map;
   for (Value* operand : statement.operands) {
     if (map.contains(operand)) continue;
-    if (operand->definition != nullptr && operand->definition->op == Op::kConstant && operand->type.rank() == 0) {
+    // A contraction reads its operands from memory, a number too.
+    const bool literal =
+        operand->definition != nullptr && operand->definition->op == Op::kConstant && operand->type.rank() == 0;
+    if (literal && statement.op != Op::kDot) {
       region.statements.push_back(CloneStatement(*operand->definition, map));
       continue;
     }

@@ -162,7 +162,10 @@ class Scheduler {
       item.statements.push_back(std::move(s));
       items_.push_back(std::move(item));
     }
-    CHECK(literals.empty()) << "a literal that nothing reads";
+    if (literals.empty()) return;
+    // Behind everything else stand literals that are outputs.
+    items_.emplace_back();
+    items_.back().statements = std::move(literals);
   }
 
   bool IsInPlace(const Statement& next) const {

@@ -123,6 +123,43 @@ TEST_F(CliTest, PredictionsAreShownAndWritten) {
               HasSubstr("no input of the model is a square picture"));
 }
 
+TEST_F(CliTest, ANumberMayBeAnOutputAndAnOperandOfEinsum) {
+  Write("n.gr",
+        "model n { dim B = 2; y = einsum(\"ij,->j\", [[1.0, 2], [3, 4]], 2.0); z = 3; t = bool(2); output y, z, t }");
+  for (const char* way : {"", " --interpret", " --fuse off"}) {
+    const CommandResult shown = Gradus(absl::StrCat("predict n.gr", way));
+    EXPECT_EQ(shown.code, 0) << shown.error;
+    EXPECT_THAT(shown.out, MatchesRegex("y : f32\\[1,2\\]\n +0 +8 +12\n.*z : i32\\[1\\]\n +0 +3\n.*t : .*1\n.*"));
+  }
+}
+
+TEST_F(CliTest, LiteralDataAreNumbersOfTheirInput) {
+  Write("k.gr",
+        "model k { dim B = 2; input x : float[B,2]; param w : float = ones; loss = mean(w * x); output x }\n"
+        "train k { minimize loss; optimizer sgd(lr=1); batch B; steps 1\n"
+        "data x = -[[1, 2], [3, 4]] / [10, 10] + [[j, j + 1] for j in range(2)] }");
+  const CommandResult shown = Gradus("predict k.gr");
+  EXPECT_EQ(shown.code, 0) << shown.error;
+  EXPECT_THAT(shown.out, MatchesRegex("x : f32\\[2,2\\]\n +0 +-0.1 +0.8\n +1 +0.7 +1.6\n.*"));
+}
+
+TEST_F(CliTest, AnEmptyProgramAndOneWithoutAnEndAreRefused) {
+  Write("empty.gr", "");
+  EXPECT_THAT(Gradus("train empty.gr").error, HasSubstr("empty.gr has no model"));
+  EXPECT_THAT(Gradus("train /dev/zero").error, HasSubstr("more than the source size limit"));
+  EXPECT_THAT(Gradus("train .").error, HasSubstr(".: error: cannot read the file"));
+}
+
+TEST_F(CliTest, ASizeOfAParameterCannotDependOnTheBatch) {
+  Write("s.gr",
+        "model s { dim B = 2, H = 2 * B; input x : float[B,1]; l = linear(1, H); loss = mean(l(x)); output loss }\n"
+        "train s { minimize loss; optimizer sgd(lr=1); batch B; steps 1; data x = [[1], [2]]\n"
+        "validate x = [[1], [2], [3]] }");
+  const CommandResult result = Gradus("train s.gr");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.error, HasSubstr("l.w is f32[1,4] in s.step and f32[1,2] in s.evaluate"));
+}
+
 TEST_F(CliTest, DigitsAreDrawn) {
   const CommandResult drawn = Gradus("predict " + Example("digits.gr") + " --draw 4");
   ASSERT_EQ(drawn.code, 0) << drawn.error;
