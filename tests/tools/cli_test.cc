@@ -166,6 +166,15 @@ TEST_F(CliTest, DigitsAreDrawn) {
   EXPECT_THAT(drawn.out, AllOf(HasSubstr("██"), HasSubstr("reads ")));
 }
 
+TEST_F(CliTest, AnInterruptionEndsAfterAWholeStepAndKeepsWhatWasTrained) {
+  const CommandResult result = Shell(absl::StrCat("timeout --signal=INT 3 ", GRADUS_BINARY_DIR,
+                                                  "/gradus train m.gr --epochs 100000000 --save w.safetensors"));
+  EXPECT_EQ(result.code, 124) << "it went on until timeout interrupted it";
+  EXPECT_THAT(result.error, HasSubstr("gradus: stopped after step "));
+  EXPECT_THAT(result.out, HasSubstr("saved w.safetensors"));
+  EXPECT_EQ(Gradus("eval m.gr --load w.safetensors").code, 0);
+}
+
 TEST_F(CliTest, TheSeedAndNothingElseChangesTheResult) {
   const auto hash = [&](const std::string& arguments) {
     const CommandResult result = Gradus("train m.gr --json " + arguments);
