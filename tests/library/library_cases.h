@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "tests/library/reference.h"
 #include "tests/matchers.h"
 #include "tests/ops/gradient_proof.h"
@@ -36,8 +37,9 @@ inline void ExpectProven(const std::string& file) {
     GradientCase proof{c.name, *std::move(graph), {}, {}};
     for (const auto& statement : proof.graph.body.statements) {
       if (!ir::IsDeclaration(statement->op) || statement->op == ir::Op::kNext) continue;
-      const ir::Value& value = *statement->result();
+      ir::Value& value = *statement->result();
       const ir::Tensor& given = declared.at(value.name);
+      value.name = absl::StrCat("given.", value.name);  // the proof has names of its own
       if (value.type.element != ir::DType::kF64) {
         proof.others.emplace(value.name, given);
         continue;
@@ -50,7 +52,7 @@ inline void ExpectProven(const std::string& file) {
         most = std::max(most, given.data<double>()[i]);
       }
       for (int64_t i = 0; i < given.size(); ++i) {
-        const double spread = 0.13 + 0.71 * ((i * 37 + 11) % 97) / 97.0;
+        const double spread = 0.13 + 0.71 * ((i * 37 + 11 + 29 * proof.floats.size()) % 97) / 97.0;
         point.push_back(least >= 0 && most <= 1 ? 0.1 + 0.8 * spread
                         : least >= 0            ? spread + 0.3
                         : least > -1            ? spread - 0.5

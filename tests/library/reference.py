@@ -24,16 +24,18 @@ def plain(tensor):
     return [v if math.isfinite(v) else str(v) for v in tensor.detach().flatten().tolist()]
 
 
-def case(name, text, function, inputs, setup="", fixed=()):
-    """`function(**inputs)` is what `text` says, in torch; `fixed` inputs have no gradient of interest."""
+def case(name, text, function, inputs, setup="", fixed=(), gradients=None):
+    """`function` of the inputs, in their order, is what `text` says, in torch; `fixed` inputs have no gradient of interest, and
+    `gradients(r)` are those that PyTorch gives less exactly."""
     tensors = {}
     for key, value in inputs.items():
         wants = value.is_floating_point() and key not in fixed
         tensors[key] = value.clone().requires_grad_(wants)
-    y = function(**tensors)
+    y = function(*tensors.values())
     generator = torch.Generator().manual_seed(7)
     r = torch.rand(y.shape, generator=generator) + 0.5
     (y * r).sum().backward()
+    own = gradients(r) if gradients else {}
     described = {}
     for key, value in tensors.items():
         described[key] = {"shape": list(value.shape), "values": plain(value)}
@@ -41,7 +43,7 @@ def case(name, text, function, inputs, setup="", fixed=()):
             described[key]["type"] = "i32"
         elif value.requires_grad:
             gradient = value.grad if value.grad is not None else torch.zeros_like(value)
-            described[key]["gradient"] = plain(gradient)
+            described[key]["gradient"] = plain(own.get(key, gradient))
     return {"name": name, "setup": setup, "text": text, "inputs": described, "r": plain(r), "shape": list(y.shape), "value": plain(y)}
 
 
@@ -101,7 +103,7 @@ def activations():
     # The slope is a parameter, p.slope.
     slopes = torch.tensor([0.25, -0.5, 0.0])
     grid = torch.cat([rows(4, 3), torch.zeros(1, 3)])
-    cases.append(case("prelu_learnt", "p(x)", lambda **i: F.prelu(i["x"], i["p.slope"]), {"x": grid, "p.slope": slopes},
+    cases.append(case("prelu_learnt", "p(x)", F.prelu, {"x": grid, "p.slope": slopes},
                       setup="p = prelu(3)"))
     hard = torch.tensor([[1e4, -1e4, 0.0], [1e4, 1e4, 1e4], [-1e4, -1e4, -1e4], [700.0, -700.0, 710.0], [1e-12, 0.0, -1e-12]])
     for name, function in [("softmax", F.softmax), ("log_softmax", F.log_softmax)]:
@@ -111,5 +113,127 @@ def activations():
     return cases
 
 
+def losses():
+    y, t = rows(4, 3, seed=2), rows(4, 3, seed=3)
+    t[0] = y[0]  # differences of 0
+    t[1, 0], t[1, 1], t[2, 0] = y[1, 0] - 1, y[1, 1] + 1, y[2, 0] - 1e3  # of delta, and far
+    pair = {"x": y, "t": t}
+
+    def on_pair(name, text, function):
+        return case(name, text, function, pair)
+
+    def least_squares(y, t):
+        return ((y - t) ** 2).sum() / 2
+
+    def log_cosh(y, t):
+        e = y - t
+        return torch.where(e.abs() < 20, torch.log(torch.cosh(e.clamp(-20, 20))), e.abs() - math.log(2))
+
+    w = torch.tensor([0.0, 0.5, 2.0])
+    cases = [
+        on_pair("mse", "mse(x, t)", F.mse_loss),
+        on_pair("least_squares", "least_squares(x, t)", least_squares),
+        on_pair("mae", "mae(x, t)", F.l1_loss),
+        on_pair("squared_error", "squared_error(x, t)", lambda x, t: F.mse_loss(x, t, reduction="none")),
+        on_pair("squared_error_sum", "sum(squared_error(x, t))", lambda x, t: F.mse_loss(x, t, reduction="sum")),
+        on_pair("absolute_error", "absolute_error(x, t)", lambda x, t: F.l1_loss(x, t, reduction="none")),
+        on_pair("huber", "huber(x, t)", lambda x, t: F.huber_loss(x, t, reduction="none")),
+        on_pair("huber_delta", "mean(huber(x, t, delta=0.3))", lambda x, t: F.huber_loss(x, t, delta=0.3)),
+        on_pair("smooth_l1", "mean(smooth_l1(x, t, beta=0.5))", lambda x, t: F.smooth_l1_loss(x, t, beta=0.5)),
+        on_pair("log_cosh", "log_cosh(x, t)", log_cosh),
+        case("weighted_mean", "weighted_mean(squared_error(x, t), w)", lambda y, t, w: (((y - t) ** 2) * w).sum() / (4 * w.sum()),
+             {**pair, "w": w}, fixed=("w",)),
+    ]
+
+    # Probabilities, saturated ones among them.
+    p = torch.tensor([0.0, 1.0, 0.0, 1.0, 1e-300, 1 - 1e-16, 1e-20, 0.5, 0.2, 0.9, 0.37, 1e-5])
+    q = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.5, 0.5, 0.3, 1.0, 0.0, 1.0])
+    cases.append(case("binary_cross_entropy", "binary_cross_entropy(p, t)",
+                      lambda p, t: F.binary_cross_entropy(p, t, reduction="none"), {"p": p[7:], "t": q[7:]}))
+    # Where p is saturated PyTorch holds p (1 - p) at 1e-12 rounded to f32, and its gradient by t is infinite.
+    cases.append(case("binary_cross_entropy_saturated", "binary_cross_entropy(p, t)",
+                      lambda p, t: F.binary_cross_entropy(p, t, reduction="none"), {"p": p[:7], "t": q[:7]}, fixed=("t",),
+                      gradients=lambda r: {"p": r * (p[:7] - q[:7]) / (p * (1 - p))[:7].clamp(min=1e-12)}))
+    cases.append(case("binary_cross_entropy_one", "mean(binary_cross_entropy(p, 1))",
+                      lambda p: F.binary_cross_entropy(p, torch.ones_like(p)), {"p": p[7:]}))
+    z = torch.tensor([0.0, 1e4, -1e4, 1e4, -1e4, 40.0, -40.0, 700.0, 1e-12, -0.7, 2.5, -3.0])
+    cases.append(case("binary_cross_entropy_with_logits", "binary_cross_entropy_with_logits(z, t)",
+                      lambda z, t: F.binary_cross_entropy_with_logits(z, t, reduction="none"), {"z": z, "t": q}))
+    cases.append(case("binary_cross_entropy_with_logits_positive", "mean(binary_cross_entropy_with_logits(z, t, positive=3))",
+                      lambda z, t: F.binary_cross_entropy_with_logits(z, t, pos_weight=torch.tensor(3.0)), {"z": z, "t": q}))
+
+    hard = torch.tensor([[1e4, -1e4, 0.0, 5.0], [1e4, 1e4, 1e4, 1e4], [-1e4, 1e4, -1e4, 0.0], [700.0, -700.0, 710.0, 0.0]])
+    logits = torch.cat([rows(4, 4, seed=4), hard])
+    labels = torch.tensor([0, 3, 1, 2, 1, 0, 0, 2])
+    ignored = torch.tensor([0, -100, 1, 2, -100, 0, 0, 2])
+    weights = torch.tensor([1.0, 0.0, 2.5, 0.5])
+    soft = F.softmax(rows(8, 4, seed=5), dim=-1)
+    listed = "[1, 0, 2.5, 0.5]"
+    hot = F.one_hot(labels, 4)
+
+    def entropy(name, arguments, expected_arguments, target=labels, reduction="none", text="cross_entropy"):
+        cases.append(case(name, f"{text}(z, t{arguments})", lambda z, y: F.cross_entropy(z, y, reduction=reduction, **expected_arguments),
+                          {"z": logits, "t": target}))
+
+    entropy("cross_entropy", "", {})
+    entropy("cross_entropy_smoothing", ", smoothing=0.1", {"label_smoothing": 0.1})
+    entropy("cross_entropy_weights", f", weights={listed}", {"weight": weights})
+    entropy("cross_entropy_ignore", ", ignore=-100", {}, ignored)
+    entropy("cross_entropy_ignore_class", ", ignore=2", {"ignore_index": 2})
+    entropy("cross_entropy_all", f", smoothing=0.2, weights={listed}, ignore=-100", {"label_smoothing": 0.2, "weight": weights}, ignored)
+    entropy("cross_entropy_soft", "", {}, soft)
+    entropy("cross_entropy_soft_all", f", smoothing=0.1, weights={listed}", {"label_smoothing": 0.1, "weight": weights}, soft)
+    cases.append(case("cross_entropy_one_hot", "cross_entropy(z, t)", lambda z, y: F.cross_entropy(z, y.double(), reduction="none"),
+                      {"z": logits, "t": hot}))
+    entropy("mean_cross_entropy", "", {}, reduction="mean", text="mean_cross_entropy")
+    entropy("mean_cross_entropy_all", f", smoothing=0.2, weights={listed}, ignore=-100", {"label_smoothing": 0.2, "weight": weights},
+            ignored, "mean", "mean_cross_entropy")
+
+    log_q = F.log_softmax(rows(4, 5, seed=6), dim=-1)
+    target = F.softmax(rows(4, 5, seed=7), dim=-1)
+    with_zeros = target.clone()
+    with_zeros[0, 1] = with_zeros[2, 4] = 0.0
+    divergence = lambda log_q, p: F.kl_div(log_q, p, reduction="none").sum(dim=-1)
+    cases.append(case("kl_divergence", "kl_divergence(log_q, p)", divergence, {"log_q": log_q, "p": target}))
+    cases.append(case("kl_divergence_zeros", "kl_divergence(log_q, p)", divergence, {"log_q": log_q, "p": with_zeros}, fixed=("p",)))
+    cases.append(case("kl_divergence_batch_mean", "mean(kl_divergence(log_q, p))",
+                      lambda log_q, p: F.kl_div(log_q, p, reduction="batchmean"), {"log_q": log_q, "p": target}))
+
+    signs = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, 1.0])
+    margins = torch.tensor([1.0, -1.0, 0.2, 0.3, -2.0, 5.0])
+    cases.append(case("hinge", "hinge(x, t)", lambda y, t: F.relu(1 - t * y), {"x": margins, "t": signs}, fixed=("t",)))
+
+    a, b, c = rows(5, 4, seed=8), rows(5, 4, seed=9), rows(5, 4, seed=10)
+    b[1] = 2 * a[1]  # cos = 1
+    b[2] = -a[2]
+    side = torch.tensor([1.0, 1.0, -1.0, -1.0, 1.0])
+    cases.append(case("cosine_similarity", "cosine_similarity(a, b)", lambda a, b: F.cosine_similarity(a, b, dim=-1), {"a": a, "b": b}))
+    cases.append(case("cosine_embedding", "cosine_embedding(a, b, t, margin=-0.3)",
+                      lambda a, b, t: F.cosine_embedding_loss(a, b, t, margin=-0.3, reduction="none"), {"a": a, "b": b, "t": side},
+                      fixed=("t",)))
+    cases.append(case("triplet", "triplet(a, b, c)", lambda a, b, c: F.triplet_margin_loss(a, b, c, reduction="none"),
+                      {"a": a, "b": b, "c": c}))
+    cases.append(case("triplet_margin", "mean(triplet(a, b, c, margin=5))", lambda a, b, c: F.triplet_margin_loss(a, b, c, margin=5.0),
+                      {"a": a, "b": b, "c": c}))
+
+    rate, counts = rows(8, seed=11), torch.tensor([0.0, 1.0, 2.0, 5.0, 30.0, 0.0, 1.0, 3.0])
+    positive = rate.exp()
+
+    def poisson(name, arguments, x, **expected):
+        cases.append(case(name, f"poisson_nll(x, t{arguments})", lambda x, t: F.poisson_nll_loss(x, t, reduction="none", **expected),
+                          {"x": x, "t": counts}, fixed=("t",)))
+
+    poisson("poisson_nll", "", rate)
+    poisson("poisson_nll_rate", ", log_input=false", positive, log_input=False)
+    poisson("poisson_nll_full", ", full=true", rate, full=True)
+    variance = torch.tensor([1.0, 0.3, 5.0, 1e-6, 1e-9, 0.0, 100.0, 0.01])
+    for full in (False, True):
+        cases.append(case("gaussian_nll" + "_full" * full, f"gaussian_nll(x, t, v{', full=true' * full})",
+                          lambda x, t, v: F.gaussian_nll_loss(x, t, v, full=full, reduction="none"),
+                          {"x": rate, "t": rows(8, seed=12), "v": variance}))
+    return cases
+
+
 if __name__ == "__main__":
     write("activations.json", activations())
+    write("losses.json", losses())
