@@ -48,6 +48,14 @@ TEST(DeterminismTest, DigitsWithAdamOverShuffledData) { ExpectOneHash(LoadExampl
 TEST(DeterminismTest, XorWithEveryExampleInOneBatch) { ExpectOneHash(LoadExample("xor.gr"), 20); }
 TEST(DeterminismTest, TheTextbookWithItsWeightsWrittenOut) { ExpectOneHash(LoadExample("textbook/regression.gr"), 20); }
 
+TEST(DeterminismTest, TheTinyOnesOfThePeers) {
+  ExpectOneHash(LoadExampleWithoutData("tiny.gr", 3), 20);
+  ExpectOneHash(LoadExampleWithoutData("tiny1.gr", 30), 60);
+}
+
+// Its sizes are those that block, pack and share work between threads.
+TEST(DeterminismTest, MlpAtItsFullSize) { ExpectOneHash(LoadExampleWithoutData("mlp.gr", 2), 2); }
+
 TEST(DeterminismTest, AnotherSeedIsAnotherHash) {
   const TestProgram loaded = LoadExample("xor.gr");
   const Compiled one = CompileAll(loaded, {}, 1), two = CompileAll(loaded, {}, 2);

@@ -38,8 +38,38 @@ inline TestProgram Load(frontend::Module module) {
   return loaded;
 }
 
+// A dataset of `batches` batches for any program: numbers of [0, 1) and labels below 10, drawn by a counter.
+inline Dataset MakeUpData(const frontend::Program& program, int64_t batches) {
+  Dataset data;
+  uint32_t noise = 1;
+  for (const frontend::ProgramInput& input : program.inputs) {
+    CHECK(input.batch_axis == 0) << input.name;
+    ir::Type all = input.type;
+    data.batch = all.shape[0];
+    all.shape[0] = data.examples = data.batch * batches;
+    ir::Tensor values(all);
+    ir::Dispatch(all.element, [&](auto tag) {
+      using T = decltype(tag);
+      for (T& value : values.data<T>()) {
+        noise = noise * 1664525 + 1013904223;
+        value = ir::IsFloat(all.element) ? static_cast<T>(static_cast<float>(noise >> 8) / (1 << 24))
+                                         : static_cast<T>((noise >> 8) % 10);
+      }
+    });
+    data.columns.push_back({input.name, input.type, 0, true, std::move(values)});
+  }
+  return data;
+}
+
 inline TestProgram LoadExample(const std::string& name) {
   return Load(*frontend::LoadProgram(std::string(GRADUS_SOURCE_DIR) + "/examples/" + name));
+}
+// An example whose data are not in the repository, with data that are made up.
+inline TestProgram LoadExampleWithoutData(const std::string& name, int64_t batches) {
+  TestProgram loaded{*frontend::LoadProgram(std::string(GRADUS_SOURCE_DIR) + "/examples/" + name), {}, {}, {}};
+  loaded.program = *frontend::Describe(loaded.module, {});
+  loaded.data = MakeUpData(loaded.program, batches);
+  return loaded;
 }
 inline TestProgram LoadText(const std::string& text) { return Load(*frontend::ParseProgram("test.gr", text)); }
 
