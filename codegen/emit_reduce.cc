@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "absl/container/flat_hash_set.h"
 #include "codegen/elementwise.h"
 #include "codegen/emit_kernels.h"
 #include "codegen/reduction.h"
+#include "codegen/reduction_stages.h"
 #include "ir/check.h"
 #include "ir/order.h"
 
@@ -20,11 +20,9 @@ constexpr int kLanes = static_cast<int>(ir::kLanes);
 // The mask of the first `valid` lanes; null where it is all of them.
 Value* Mask(Builder& b, int64_t valid) { return valid == kLanes ? nullptr : FirstLanes(b, kLanes, valid); }
 
-// A region with reductions is computed for one or several reduced elements at a time (`outer` frames). It goes in
-// stages: a stage is one pass over the reduced elements for every reduction whose operand needs only the results of
-// earlier stages, and stores the yields of the space that are known by then. Values are computed again in a later pass,
-// unless the passes are short enough to be unrolled, where they stay in registers, or the value is dear and a yield
-// that is not written yet has room for it: the exponentials of a softmax wait where its results will lie.
+// A region with reductions is computed for one or several reduced elements at a time (`outer` frames), stage by stage
+// (reduction_stages.h). Values are computed again in a later pass, unless the passes are short enough to be unrolled,
+// where they stay in registers, or the value is kept in a yield.
 class ReducingEmitter {
  public:
   explicit ReducingEmitter(RegionCode& code) : code_(code), b_(code.kernel().builder) {
@@ -33,9 +31,9 @@ class ReducingEmitter {
       reduced_mask_ |= uint64_t{1} << g;
       count_ *= code.extents()[g];
     }
-    FindStages();
+    stages_ = FindStages(code, reduced_mask_, reduced_yields_);
     ChooseShape();
-    if (!unrolled_) FindKept();
+    if (!unrolled_) kept_ = FindKept(code, reduced_mask_, stages_);
   }
 
   void Run() {
@@ -50,103 +48,6 @@ class ReducingEmitter {
   }
 
  private:
-  struct Stage {
-    std::vector<Reduction> reductions;
-    std::vector<int> yields;  // of the space, stored in this stage's pass
-  };
-
-  int StageOf(const ir::Value* value) {
-    if (IsLeaf(code_.region(), value)) return 0;
-    const auto found = stage_.find(value);
-    if (found != stage_.end()) return found->second;
-    int stage = 0;
-    for (const ir::Value* operand : value->definition->operands) stage = std::max(stage, StageOf(operand));
-    const Op op = value->definition->op;
-    if (ir::IsReduction(op) || op == Op::kArgMax || op == Op::kArgMin) ++stage;
-    return stage_[value] = stage;
-  }
-
-  void FindStages() {
-    const auto at = [&](int stage) -> Stage& {
-      if (stage >= static_cast<int>(stages_.size())) stages_.resize(stage + 1);
-      return stages_[stage];
-    };
-    for (const Statement* s : code_.form().reductions) {
-      at(StageOf(s->operands[0])).reductions.emplace_back(*s, code_.kernel().target);
-    }
-    for (int y = 0; y < static_cast<int>(code_.region().yields.size()); ++y) {
-      const ir::Value* value = code_.region().yields[y];
-      if (code_.YieldIsReduced(y) || (code_.DependenceOf(value) & reduced_mask_) == 0) {
-        reduced_yields_.push_back(y);
-      } else {
-        at(StageOf(value)).yields.push_back(y);
-      }
-    }
-  }
-
-  struct Kept {
-    const ir::Value* value;
-    int yield;  // in whose place it waits
-    int first;  // stages in which it is computed and last read
-  };
-
-  static bool IsDear(Op op) {
-    switch (op) {
-      case Op::kExp:
-      case Op::kLog:
-      case Op::kSin:
-      case Op::kCos:
-      case Op::kTanh:
-      case Op::kSigmoid:
-      case Op::kErf:
-      case Op::kPow:
-      case Op::kDiv:
-      case Op::kSqrt:
-      case Op::kRsqrt:
-        return true;
-      default:
-        return false;
-    }
-  }
-
-  // The dear values that a pass computes: what its reductions and yields depend on within the space.
-  void DearValues(const ir::Value* value, absl::flat_hash_set<const ir::Value*>& dear) const {
-    if (IsLeaf(code_.region(), value) || (code_.DependenceOf(value) & reduced_mask_) == 0) return;
-    if (IsDear(value->definition->op)) dear.insert(value);
-    for (const ir::Value* operand : value->definition->operands) DearValues(operand, dear);
-  }
-
-  // Yields of the space never lie in place of an operand here (ir::MayLieInPlace), so that their memory is free until
-  // the pass that stores them.
-  void FindKept() {
-    std::vector<absl::flat_hash_set<const ir::Value*>> dear(stages_.size());
-    std::vector<std::pair<int, int>> yields;  // with their stages
-    for (size_t k = 0; k < stages_.size(); ++k) {
-      for (const Reduction& r : stages_[k].reductions) DearValues(r.statement().operands[0], dear[k]);
-      for (const int y : stages_[k].yields) {
-        DearValues(code_.region().yields[y], dear[k]);
-        if (code_.region().yields[y]->type.shape == code_.form().space) yields.emplace_back(y, static_cast<int>(k));
-      }
-    }
-    for (const auto& s : code_.region().statements) {
-      const ir::Value* value = s->result();
-      int first = -1;
-      int last = -1;
-      for (int k = 0; k < static_cast<int>(stages_.size()); ++k) {
-        if (!dear[k].contains(value)) continue;
-        if (first < 0) first = k;
-        last = k;
-      }
-      if (first == last) continue;
-      for (auto& [yield, stage] : yields) {
-        if (stage < last || code_.region().yields[yield]->type.element != value->type.element) continue;
-        kept_.push_back({value, yield, first});
-        stage = -1;  // taken
-        break;
-      }
-    }
-  }
-
   // Vectors along the reduced elements where an order asks for lanes, else along the last axis that stays.
   void ChooseShape() {
     bool lanes = false;
@@ -161,7 +62,7 @@ class ReducingEmitter {
     const int64_t most = kLanes * (code_.kernel().target.isa == ir::Isa::kAvx512 ? 8 : 4);
     const bool short_enough = count_ <= kLanes || UnrolledStatements() <= kMostUnrolled;
     if (along_reduced_) unrolled_ = !chain && short_enough && count_ <= most && code_.groups() - staying_.size() <= 1;
-    for (const Stage& stage : stages_) {
+    for (const ReductionStage& stage : stages_) {
       for (const Reduction& r : stage.reductions) unrolled_ = unrolled_ && OrderFor(r).rows == 1;
     }
   }
@@ -285,7 +186,7 @@ class ReducingEmitter {
       }
     }
     for (int k = 0; k < static_cast<int>(stages_.size()); ++k) {
-      const Stage& stage = stages_[k];
+      const ReductionStage& stage = stages_[k];
       pass_.stage = k;
       // One pass for each order among the reductions; the first also stores.
       std::vector<const Reduction*> waiting;
@@ -458,7 +359,7 @@ class ReducingEmitter {
       } else {
         fresh = ElementFrame(*(*pass_.outer)[o], row, i, inner, pass_.order->lanes, mask);
       }
-      for (const Kept& kept : kept_) {
+      for (const KeptValue& kept : kept_) {
         if (kept.first < pass_.stage) code_.Provide(kept.value, *frame, code_.LoadFromYield(kept.yield, *frame));
       }
       for (const Reduction* r : *pass_.reductions) {
@@ -467,7 +368,7 @@ class ReducingEmitter {
       }
       for (int y : *pass_.yields) code_.EvaluateYield(y, *frame);
       for (int y : *pass_.yields) code_.StoreYield(y, *frame);
-      for (const Kept& kept : kept_) {
+      for (const KeptValue& kept : kept_) {
         if (kept.first == pass_.stage) code_.StoreAtYield(kept.yield, code_.Evaluate(kept.value, *frame), *frame);
       }
     }
@@ -523,10 +424,9 @@ class ReducingEmitter {
   std::vector<int> reduced_;
   uint64_t reduced_mask_ = 0;
   int64_t count_ = 1;  // reduced elements of one result
-  std::vector<Stage> stages_;
+  std::vector<ReductionStage> stages_;
   std::vector<int> reduced_yields_;
-  std::vector<Kept> kept_;
-  absl::flat_hash_map<const ir::Value*, int> stage_;
+  std::vector<KeptValue> kept_;
   bool along_reduced_ = false;
   bool unrolled_ = false;
   int split_ = -1;
