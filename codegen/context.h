@@ -72,8 +72,6 @@ struct StepContext {
   int64_t spins;       // rounds of a barrier's loop between two calls of `wait`
   WaitFunction wait;   // may be null: spin for ever
   void* owner;         // for `wait`
-  int32_t non_finite;  // set to 1 where the loss or a parameter was not finite; the host clears it
-  int32_t reserved;
   alignas(kCacheLine) int32_t stop;          // set by any thread of the host: end after the current step
   alignas(kCacheLine) int32_t published[2];  // thread 0's word to the others at the end of even and odd steps
   alignas(kCacheLine) int32_t fault_claimed;

@@ -147,6 +147,30 @@ TEST(JitTest, ACallOutOfTheModuleIsRefusedByName) {
   EXPECT_FALSE(Link({*object}, {"run"}).ok());  // nor does the linker look into the process
 }
 
+// AddressSanitizer does not see generated code unless the module is instrumented: without this test a sanitizer build
+// would prove nothing about it.
+TEST(JitTest, ASanitizerBuildFindsAnOverflowPlantedInGeneratedCode) {
+#if defined(__SANITIZE_ADDRESS__)
+  for (const unsigned lanes : {1u, 16u}) {
+    llvm::LLVMContext context;
+    llvm::Module module("canary", context);
+    BuildFma(module, llvm::Type::getFloatTy(context), lanes, TargetOf(ir::Isa::kBaseline));
+    absl::StatusOr<std::string> object = CompileModule(module, TargetOf(ir::Isa::kBaseline), CodegenLevel::kLess);
+    ASSERT_TRUE(object.ok()) << object.status();
+    absl::StatusOr<NativeCode> code = Link({*object}, {"run"});
+    ASSERT_TRUE(code.ok()) << code.status();
+    auto* run = reinterpret_cast<void (*)(const float*, const float*, const float*, float*)>(code->Find("run"));
+    const std::vector<float> enough(lanes, 1.0f);
+    std::vector<float> result(lanes);
+    run(enough.data(), enough.data(), enough.data(), result.data());
+    const auto short_result = std::make_unique<float[]>(lanes - 1);
+    EXPECT_DEATH(run(enough.data(), enough.data(), enough.data(), short_result.get()), "heap-buffer-overflow");
+  }
+#else
+  GTEST_SKIP() << "not a sanitizer build";
+#endif
+}
+
 TEST(TargetTest, UnknownTargetsAreRefusedWithASentence) {
   EXPECT_TRUE(ParseTarget("host").ok());
   EXPECT_TRUE(ParseTarget("baseline").ok());
