@@ -90,6 +90,9 @@ RegionCode::RegionCode(KernelContext& kernel, const ir::Region& region, const ir
     if (IsLeaf(region, region.yields[y])) AccessOf(region.yields[y], yield_reduced_[y]);
   }
   MergeAxes();
+  int64_t widest = 4;
+  for (const auto& s : region.statements) widest = std::max(widest, ir::ByteWidth(s->result()->type.element));
+  lanes_ = static_cast<int>(std::min<int64_t>(16, 2 * kernel.target.vector_bytes() / widest));
 }
 
 // At which alignment a statement reads an operand that is a leaf or carries rows.

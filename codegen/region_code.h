@@ -79,8 +79,8 @@ class RegionCode {
   int groups() const { return static_cast<int>(extents_.size()); }
   bool IsReducedGroup(int group) const { return reduced_group_[group]; }
 
-  // Lanes of vectors in this region's loops.
-  int lanes() const { return 16; }
+  // Lanes of vectors in loops whose order is free: two registers of the widest element type, at most 16.
+  int lanes() const { return lanes_; }
 
   // The value of a region at the index of `frame`, which must bind what it depends on: a register of frame.lanes lanes.
   llvm::Value* Evaluate(const ir::Value* value, Frame& frame);
@@ -131,6 +131,7 @@ class RegionCode {
   ir::Shape extents_;
   std::vector<int> group_last_axis_;
   std::vector<bool> reduced_group_;
+  int lanes_ = 16;
   mutable absl::flat_hash_map<std::pair<const ir::Value*, bool>, uint64_t> dependence_;
 };
 
