@@ -18,6 +18,8 @@ struct Outcome {
 absl::StatusOr<Outcome> InterpretSteps(const ir::Graph& graph, ir::NamedTensors declared, int64_t steps) {
   Outcome outcome;
   for (int64_t step = 0; step < steps; ++step) {
+    // A run counts its steps from 1.
+    if (graph.Find("step") != nullptr) declared.insert_or_assign("step", ir::Tensor::Scalar<int64_t>(step + 1));
     ASSIGN_OR_RETURN(ir::StepValues values, ir::Interpret(graph, declared));
     for (auto& [name, value] : values.next) declared[name] = std::move(value);
     outcome.outputs = std::move(values.outputs);

@@ -21,7 +21,8 @@ std::string ToString(const RunConfiguration& configuration);
 
 // Runs the passes from `freeze` on (fuse, schedule, plan), verifies the plan, and compares some steps of
 //   the interpreter on the graph as it is, on the fused graph and on the planned graph, and native code
-// in every output of the last step and every state after it. Empty where all bits agree, else what differs.
+// in every output of the last step and every state after it; an input `step` counts them from 1. Empty where all bits
+// agree, else what differs.
 std::string Difference(const ir::Graph& frozen, const ir::NamedTensors& declared,
                        const RunConfiguration& configuration);
 

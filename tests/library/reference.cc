@@ -80,7 +80,8 @@ std::vector<ReferenceUpdates> ReadUpdates(const std::string& file) {
   for (const json& c : Read(file)) {
     ReferenceUpdates result{c["name"], c["text"], c["parameter"].dump(), static_cast<int64_t>(c["parameter"].size()),
                             {},        {}};
-    for (const json& gradient : c["gradients"]) result.gradients.push_back(Doubles(gradient));
+    if (!c.contains("gradients")) result.gradients = cases.back().gradients;
+    for (const json& gradient : c.value("gradients", json::array())) result.gradients.push_back(Doubles(gradient));
     for (const json& value : c["values"]) result.values.push_back(Doubles(value));
     cases.push_back(std::move(result));
   }

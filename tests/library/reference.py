@@ -4,7 +4,7 @@
 
 A case of activations.json and losses.json is one expression of the language with its inputs, its value y and the gradient of
 sum(y * r), r fixed, by every floating-point input. A case of optimizers.json is an optimizer, a parameter, 20 gradients and the
-parameter after each of them. Numbers that JSON does not have are the strings "inf", "-inf" and "nan".
+parameter after each of them; gradients that are left out are those of the case before. Numbers that JSON does not have are the strings "inf", "-inf" and "nan".
 """
 import json
 import math
@@ -234,6 +234,155 @@ def losses():
     return cases
 
 
+PARAMETER = [0.5, -1.0, 2.0, 0.0, 1e-3]
+
+
+def gradients(seed=20):
+    generator = torch.Generator().manual_seed(seed)
+    g = torch.randn(20, 5, generator=generator)
+    g[:, 3] *= 1e-9  # below eps
+    g[4:8, 1] = 0.0  # for a while
+    g[10] *= 1e3  # once
+    return g
+
+
+def updates(name, text, make, schedule=None, before=None, given=None):
+    """20 updates by the optimizer that `make` gives for a parameter; `before` works on the gradient first."""
+    w = torch.nn.Parameter(torch.tensor(PARAMETER))
+    optimizer = make([w])
+    scheduler = schedule(optimizer) if schedule else None
+    given = gradients() if given is None else given
+    values = []
+    for g in given:
+        w.grad = g.clone()
+        if before:
+            before(w)
+        optimizer.step()
+        if scheduler:
+            scheduler.step()
+        values.append(plain(w))
+    return {"name": name, "text": text, "parameter": PARAMETER, "gradients": [plain(g) for g in given], "values": values}
+
+
+def without_repetition(cases):
+    """Gradients that the case before had already are left out."""
+    last = None
+    for c in cases:
+        if c["gradients"] == last:
+            del c["gradients"]
+        else:
+            last = c["gradients"]
+    return cases
+
+
+class Lion(torch.optim.Optimizer):
+    """Algorithm 2 of the paper; PyTorch has none."""
+
+    def __init__(self, parameters, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            (b1, b2), lr = group["betas"], group["lr"]
+            for w in group["params"]:
+                m = self.state[w].setdefault("m", torch.zeros_like(w))
+                u = torch.sign(b1 * m + (1 - b1) * w.grad)
+                w -= lr * (u + group["weight_decay"] * w)
+                m.mul_(b2).add_((1 - b2) * w.grad)
+
+
+class Lamb(torch.optim.Optimizer):
+    """Algorithm 2 of the paper with phi the identity; PyTorch has none."""
+
+    def __init__(self, parameters, lr, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0):
+        super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for w in group["params"]:
+                state = self.state[w]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(w), v=torch.zeros_like(w))
+                state["t"] += 1
+                state["m"] = b1 * state["m"] + (1 - b1) * w.grad
+                state["v"] = b2 * state["v"] + (1 - b2) * w.grad**2
+                m = state["m"] / (1 - b1 ** state["t"])
+                v = state["v"] / (1 - b2 ** state["t"])
+                r = m / (v.sqrt() + group["eps"]) + group["weight_decay"] * w
+                ratio = w.norm() / r.norm() if w.norm() > 0 and r.norm() > 0 else 1.0
+                w -= group["lr"] * ratio * r
+
+
+def optimizers():
+    o = torch.optim
+    cases = []
+
+    def add(text, make, **more):
+        cases.append(updates(text, text, make, **more))
+
+    add("sgd(lr=0.1)", lambda p: o.SGD(p, lr=0.1))
+    add("sgd(lr=0.1, weight_decay=0.2)", lambda p: o.SGD(p, lr=0.1, weight_decay=0.2))
+    add("momentum(lr=0.1)", lambda p: o.SGD(p, lr=0.1, momentum=0.9))
+    add("momentum(lr=0.1, mu=0.5, weight_decay=0.2)", lambda p: o.SGD(p, lr=0.1, momentum=0.5, weight_decay=0.2))
+    add("nesterov(lr=0.1)", lambda p: o.SGD(p, lr=0.1, momentum=0.9, nesterov=True))
+    add("nesterov(lr=0.1, mu=0.5, weight_decay=0.2)", lambda p: o.SGD(p, lr=0.1, momentum=0.5, weight_decay=0.2, nesterov=True))
+    add("adagrad(lr=0.1)", lambda p: o.Adagrad(p, lr=0.1))
+    add("adagrad(lr=0.1, lr_decay=0.1, start=0.5, weight_decay=0.2)",
+        lambda p: o.Adagrad(p, lr=0.1, lr_decay=0.1, initial_accumulator_value=0.5, weight_decay=0.2))
+    add("adadelta", lambda p: o.Adadelta(p))
+    add("adadelta(lr=0.5, rho=0.8, weight_decay=0.2)", lambda p: o.Adadelta(p, lr=0.5, rho=0.8, weight_decay=0.2))
+    add("rmsprop(lr=0.1)", lambda p: o.RMSprop(p, lr=0.1))
+    add("rmsprop(lr=0.1, mu=0.9)", lambda p: o.RMSprop(p, lr=0.1, momentum=0.9))
+    add("rmsprop(lr=0.1, centered=true)", lambda p: o.RMSprop(p, lr=0.1, centered=True))
+    add("rmsprop(lr=0.1, rho=0.9, mu=0.5, centered=true, weight_decay=0.2)",
+        lambda p: o.RMSprop(p, lr=0.1, alpha=0.9, momentum=0.5, centered=True, weight_decay=0.2))
+    add("adam(lr=0.1)", lambda p: o.Adam(p, lr=0.1))
+    add("adam(lr=0.1, beta1=0.8, beta2=0.9, eps=0.001, weight_decay=0.2)",
+        lambda p: o.Adam(p, lr=0.1, betas=(0.8, 0.9), eps=0.001, weight_decay=0.2))
+    add("adam(lr=0.1, weight_decay=0.2, decoupled=true)", lambda p: o.AdamW(p, lr=0.1, weight_decay=0.2))
+    add("amsgrad(lr=0.1, weight_decay=0.2)", lambda p: o.Adam(p, lr=0.1, weight_decay=0.2, amsgrad=True))
+    add("adamax(lr=0.1)", lambda p: o.Adamax(p, lr=0.1))
+    add("adamax(lr=0.1, weight_decay=0.2)", lambda p: o.Adamax(p, lr=0.1, weight_decay=0.2))
+    add("nadam(lr=0.1)", lambda p: o.NAdam(p, lr=0.1))
+    add("nadam(lr=0.1, weight_decay=0.2, decoupled=true)",
+        lambda p: o.NAdam(p, lr=0.1, weight_decay=0.2, decoupled_weight_decay=True))
+    add("adamw(lr=0.1)", lambda p: o.AdamW(p, lr=0.1))
+    add("adamw(lr=0.1, weight_decay=0.2)", lambda p: o.AdamW(p, lr=0.1, weight_decay=0.2))
+    add("lion(lr=0.1)", lambda p: Lion(p, lr=0.1))
+    add("lion(lr=0.1, weight_decay=0.2)", lambda p: Lion(p, lr=0.1, weight_decay=0.2))
+    add("lamb(lr=0.1)", lambda p: Lamb(p, lr=0.1))
+    add("lamb(lr=0.1, weight_decay=0.2)", lambda p: Lamb(p, lr=0.1, weight_decay=0.2))
+    add("adam(lr=0.1, clip=0.5, weight_decay=0.2)", lambda p: o.Adam(p, lr=0.1, weight_decay=0.2),
+        before=lambda w: torch.nn.utils.clip_grad_value_([w], 0.5))
+    add("momentum(lr=0.1, clip_norm=1.5)", lambda p: o.SGD(p, lr=0.1, momentum=0.9),
+        before=lambda w: torch.nn.utils.clip_grad_norm_([w], 1.5))
+
+    # Schedules: 40 updates against a gradient of 1.
+    s = o.lr_scheduler
+    ones = torch.ones(40, 5)
+
+    def schedule(text, make, lr=0.1):
+        add(f"sgd(lr={text})", lambda p: o.SGD(p, lr=lr), schedule=make, given=ones)
+
+    schedule("step_decay(0.1, 7, factor=0.5)", lambda x: s.StepLR(x, 7, gamma=0.5))
+    schedule("exponential_decay(0.1, 0.9)", lambda x: s.ExponentialLR(x, 0.9))
+    schedule("polynomial_decay(0.1, 30, power=2)", lambda x: s.PolynomialLR(x, 30, power=2.0))
+    schedule("cosine_decay(0.1, 39, last=0.01)", lambda x: s.CosineAnnealingLR(x, 39, eta_min=0.01))
+    schedule("cosine_restarts(0.1, 12, last=0.01)", lambda x: s.CosineAnnealingWarmRestarts(x, 12, eta_min=0.01))
+    schedule("cosine_restarts(0.1, 5, growth=2)", lambda x: s.CosineAnnealingWarmRestarts(x, 5, T_mult=2))
+    schedule("warmup(0.1, 10)", lambda x: s.LambdaLR(x, lambda t: min(1.0, (t + 1) / 10)))
+    schedule("warmup(0.1, 10, first=0.25)", lambda x: s.LinearLR(x, start_factor=0.25, total_iters=10))
+    schedule("one_cycle(0.1, 41)", lambda x: s.OneCycleLR(x, 0.1, total_steps=41, cycle_momentum=False))
+    schedule("piecewise([0.1, 0.05, 0.005], [10, 25])", lambda x: s.LambdaLR(x, lambda t: 1.0 if t < 10 else 0.5 if t < 25 else 0.05))
+    schedule("warmup(cosine_decay(0.1, 40), 5)",
+             lambda x: s.LambdaLR(x, lambda t: min(1.0, (t + 1) / 5) * 0.5 * (1 + math.cos(math.pi * min(t, 40) / 40))))
+    return cases
+
+
 if __name__ == "__main__":
     write("activations.json", activations())
     write("losses.json", losses())
+    write("optimizers.json", without_repetition(optimizers()))
