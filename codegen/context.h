@@ -69,9 +69,9 @@ struct StepContext {
   int64_t step;  // steps finished; thread 0 counts it up at the end of each step
   int64_t epoch;
   int64_t seed;
-  int64_t spins;       // rounds of a barrier's loop between two calls of `wait`
-  WaitFunction wait;   // may be null: spin for ever
-  void* owner;         // for `wait`
+  int64_t spins;                             // rounds of a barrier's loop between two calls of `wait`
+  WaitFunction wait;                         // may be null: spin for ever
+  void* owner;                               // for `wait`
   alignas(kCacheLine) int32_t stop;          // set by any thread of the host: end after the current step
   alignas(kCacheLine) int32_t published[2];  // thread 0's word to the others at the end of even and odd steps
   alignas(kCacheLine) int32_t fault_claimed;

@@ -272,6 +272,12 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
     const auto type = arguments[3].none() ? ir::DType::kI32 : AsType(arguments[3], where);
     if (!type) return Poison();
     if (stop <= start) return Fail(where, absl::StrCat("arange from ", start, " to ", stop, " is empty"));
+    const int64_t most = *type == ir::DType::kU8    ? std::numeric_limits<uint8_t>::max()
+                         : *type == ir::DType::kI32 ? std::numeric_limits<int32_t>::max()
+                                                    : std::numeric_limits<int64_t>::max();
+    if (stop - 1 > most) {
+      return Fail(where, absl::StrCat("arange to ", stop, " is out of range for ", ir::Name(*type)));
+    }
     const Item iota = EmitItem(Op::kIota, {}, {ir::Ints{stop - start}, int64_t{0}, *type});
     return start == 0 ? iota : Elementwise(Op::kAdd, {iota, Number::Integer(start)}, where);
   }

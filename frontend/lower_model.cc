@@ -164,6 +164,9 @@ void Lowering::LowerCheck(const ast::Model& model, int unit, const ast::Check& c
     ir::Value* value = AsTensor(Evaluate(*e.value), e.value->range);
     if (e.tolerance != nullptr) {
       const auto tolerance = AsReal(Evaluate(*e.tolerance), e.tolerance->range, "a tolerance");
+      if (tolerance && !(*tolerance >= 0)) {
+        Error(e.tolerance->range, absl::StrCat("a tolerance cannot be ", *tolerance));
+      }
       if (tolerance) expectation.tolerance = *tolerance;
     }
     if (value == nullptr) continue;

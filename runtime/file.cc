@@ -102,4 +102,11 @@ absl::Status WriteFileAtomically(const std::string& path, absl::Span<const absl:
   return absl::OkStatus();
 }
 
+absl::Status CheckReplaceable(const std::string& path) {
+  struct stat status;
+  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return SystemError(path, "replace", EISDIR);
+  if (access(FolderOf(path).c_str(), W_OK | X_OK) != 0) return SystemError(path, "create a file in its folder", errno);
+  return absl::OkStatus();
+}
+
 }  // namespace gradus::runtime

@@ -19,4 +19,8 @@ absl::StatusOr<std::string> ReadMaybeGzip(const std::string& path);
 // over it, and the folder synced. A failed fsync is not retried (its pages may be gone); the temporary is removed.
 absl::Status WriteFileAtomically(const std::string& path, absl::Span<const absl::string_view> pieces);
 
+// Says now what WriteFileAtomically would say of the path after hours of work: its folder is missing or not writable,
+// or it is a folder itself.
+absl::Status CheckReplaceable(const std::string& path);
+
 }  // namespace gradus::runtime

@@ -220,9 +220,17 @@ absl::StatusOr<TrainingPlan> PlanTraining(const frontend::Program& program, cons
   plan.epochs = program.epochs.value_or(0);
   plan.steps = program.steps.value_or(0);
   if (!program.epochs && !program.steps) plan.epochs = 1;
-  plan.total_steps = program.steps ? *program.steps : plan.epochs * plan.steps_per_epoch;
-  if (program.steps && program.epochs)
-    plan.total_steps = std::min(plan.total_steps, plan.epochs * plan.steps_per_epoch);
+  // So that counting never overflows.
+  constexpr int64_t kMaxSteps = int64_t{1} << 53;
+  const ir::Size all = ir::Size(plan.epochs) * ir::Size(plan.steps_per_epoch);
+  if (!all.ok() || all.value() > kMaxSteps || plan.steps > kMaxSteps) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(plan.steps > kMaxSteps ? absl::StrCat(plan.steps, " steps")
+                                            : absl::StrCat(plan.epochs, " epochs of ", plan.steps_per_epoch, " steps"),
+                     " are above the limit of ", kMaxSteps, " steps (training limit)"));
+  }
+  plan.total_steps = program.steps ? *program.steps : all.value();
+  if (program.steps && program.epochs) plan.total_steps = std::min(plan.total_steps, all.value());
   return plan;
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "frontend/read_graph.h"
@@ -62,14 +64,24 @@ void AddCompileOptions(CLI::App& verb, ModelOptions& options) {
   verb.add_option("--bisect", options.bisect,
                   "Stop after the first N passes that change something, and interpret what is there: finds a pass that "
                   "is wrong")
-      ->check(CLI::NonNegativeNumber)
+      ->check(WholeNumber(0))
       ->type_name("N");
   verb.add_flag("--timings", options.timings, "Print how long each stage of the compiler took, on standard error");
+}
+
+CLI::Validator WholeNumber(int64_t low) {
+  const auto check = [low](const std::string& text) -> std::string {
+    int64_t value = 0;
+    if (absl::SimpleAtoi(text, &value) && value >= low) return "";
+    return absl::StrCat(text, " is no whole number from ", low, " to ", std::numeric_limits<int64_t>::max());
+  };
+  return CLI::Validator(check, "");
 }
 
 void AddSeed(CLI::App& verb, ModelOptions& options) {
   verb.add_option("--seed", options.seed,
                   "Replaces the seed of the program: initial values, shuffling, everything random")
+      ->check(WholeNumber(0))
       ->type_name("N");
 }
 

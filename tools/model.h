@@ -33,6 +33,8 @@ struct ModelOptions {
 void AddProgramOptions(CLI::App& verb, ModelOptions& options);
 // --threads, --target, --fuse, --interpret, --bisect, --timings.
 void AddCompileOptions(CLI::App& verb, ModelOptions& options);
+// An integer of 64 bits that is at least `low`: CLI11 reads a longer one as another number.
+CLI::Validator WholeNumber(int64_t low);
 void AddSeed(CLI::App& verb, ModelOptions& options);
 void AddJson(CLI::App& verb, ModelOptions& options);
 

@@ -120,7 +120,7 @@ void AddPredict(CLI::App& gradus, Action& action) {
   verb->add_option("--out", options->out, "Write the outputs: .npy for one, .safetensors for several")
       ->type_name("FILE");
   verb->add_option("--draw", options->draw, "Draw N examples whose input is a picture, with the largest output of each")
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->type_name("N");
   AddSeed(*verb, options->model);
   AddCompileOptions(*verb, options->model);

@@ -3,9 +3,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
+#include "runtime/file.h"
 #include "runtime/progress.h"
 #include "runtime/safetensors.h"
 #include "runtime/state_hash.h"
@@ -73,6 +75,13 @@ absl::Status Run(const TrainOptions& options) {
   if (!program.trains)
     return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe: write `train ", program.model,
                                                    " { minimize …; optimizer … }` to train it"));
+  if (!options.save.empty()) {
+    if (absl::EndsWith(options.save, ".npz") || absl::EndsWith(options.save, ".npy")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.save, ": parameters are saved as safetensors; call the file .safetensors"));
+    }
+    RETURN_IF_ERROR(runtime::CheckReplaceable(options.save));
+  }
   if (options.epochs || options.steps) {
     program.epochs = options.epochs;
     program.steps = options.steps;
@@ -160,10 +169,10 @@ void AddTrain(CLI::App& gradus, Action& action) {
   CLI::App* verb = gradus.add_subcommand("train", kAbout);
   AddProgramOptions(*verb, options->model);
   verb->add_option("--epochs", options->epochs, "Replaces the epochs or steps of the recipe")
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->type_name("N");
   verb->add_option("--steps", options->steps, "Replaces the epochs or steps of the recipe")
-      ->check(CLI::PositiveNumber)
+      ->check(WholeNumber(1))
       ->type_name("N");
   verb->add_option(
           "--data", options->data,

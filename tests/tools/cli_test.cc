@@ -160,6 +160,26 @@ TEST_F(CliTest, ASizeOfAParameterCannotDependOnTheBatch) {
   EXPECT_THAT(result.error, HasSubstr("l.w is f32[1,4] in s.step and f32[1,2] in s.evaluate"));
 }
 
+TEST_F(CliTest, WhatCannotBeSavedIsRefusedBeforeTraining) {
+  for (const char* path : {"nowhere/w.safetensors", ".", "w.npz"}) {
+    const CommandResult result = Gradus(absl::StrCat("train m.gr --save ", path));
+    EXPECT_EQ(result.code, 1) << path;
+    EXPECT_EQ(result.out, "") << path;
+    EXPECT_THAT(result.error, HasSubstr(path));
+  }
+}
+
+TEST_F(CliTest, NumbersThatDoNotFitAreRefused) {
+  for (const char* option : {"--seed 99999999999999999999", "--seed -1", "--epochs 0", "--steps 9223372036854775808"}) {
+    const CommandResult result = Gradus(absl::StrCat("train m.gr ", option));
+    EXPECT_EQ(result.code, 2) << option;
+    EXPECT_THAT(result.error, HasSubstr("is no whole number from")) << option;
+  }
+  for (const char* option : {"--epochs 9223372036854775807", "--steps 9223372036854775807"}) {
+    EXPECT_THAT(Gradus(absl::StrCat("train m.gr ", option)).error, HasSubstr("(training limit)")) << option;
+  }
+}
+
 TEST_F(CliTest, DigitsAreDrawn) {
   const CommandResult drawn = Gradus("predict " + Example("digits.gr") + " --draw 4");
   ASSERT_EQ(drawn.code, 0) << drawn.error;
