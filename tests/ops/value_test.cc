@@ -36,6 +36,8 @@ const std::vector<Point> kPoints = {
     {Op::kSqrt, {9}, 3},
     {Op::kSqrt, {-1}, kNan},
     {Op::kRsqrt, {4}, 0.5},
+    {Op::kReciprocal, {-4}, -0.25},
+    {Op::kReciprocal, {0}, kInfinity},
     {Op::kRsqrt, {0}, kInfinity},
     {Op::kExp, {0}, 1},
     {Op::kExp, {-kInfinity}, 0},
