@@ -59,7 +59,8 @@ class Joiner {
         const auto [entry, fresh] = first_.emplace(Key(*s), s.get());
         if (!fresh) {
           Value* kept = entry->second->result();
-          numbers_.emplace(s->result(), numbers_.at(kept));
+          const size_t number = numbers_.at(kept);  // a copy: inserting may move the map
+          numbers_.emplace(s->result(), number);
           // Every use of a scalar literal has its own: the number joins its users, not the literal.
           if (s->op == Op::kConstant && s->result()->type.rank() == 0) continue;
           KeepNames(*entry->second, *s);
