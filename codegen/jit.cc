@@ -257,8 +257,10 @@ absl::StatusOr<NativeCode> Link(absl::Span<const std::string> objects, absl::Spa
 #if defined(__SANITIZE_ADDRESS__)
     library.addGenerator(std::make_unique<SanitizerSymbols>());
 #endif
+    int number = 0;
     for (const std::string& object : objects) {
-      auto buffer = llvm::MemoryBuffer::getMemBufferCopy(Ref(object), "gradus.o");
+      // The linker names initialisers, which only a sanitizer build has, after their object.
+      auto buffer = llvm::MemoryBuffer::getMemBufferCopy(Ref(object), absl::StrCat("gradus.", number++, ".o"));
       if (llvm::Error error = layer.add(library, std::move(buffer)))
         return ToStatus(std::move(error), "adding an object");
     }
