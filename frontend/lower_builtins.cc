@@ -4,49 +4,16 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "frontend/builtins.h"
 #include "frontend/lowering.h"
 
 namespace gradus::frontend {
 namespace {
 
-// Parameters of the functions that are not rows of ops.def. `=`: may be absent; `axis=` and what follows it are given
-// by name alone.
-struct Row {
-  absl::string_view name;
-  absl::string_view parameters;
-};
-constexpr Row kRows[] = {
-    {"arange", "start stop= axis= type="},
-    {"argmax", "x axis="},
-    {"argmin", "x axis="},
-    {"broadcast", "x shape"},
-    {"concat", "list axis="},
-    {"count", "x axis="},
-    {"einsum", "spec a b="},
-    {"fill", "value shape axis= type="},
-    {"flip", "x axis="},
-    {"gather", "x indices axis="},
-    {"grad", "y x"},
-    {"len", "list"},
-    {"max", "x axis= keepdims="},
-    {"min", "x axis= keepdims="},
-    {"one_hot", "indices n axis= type="},
-    {"pad", "x axis= low= high= interior= value="},
-    {"product", "list"},
-    {"random_bits", "shape axis= type="},
-    {"range", "start stop="},
-    {"reshape", "x shape"},
-    {"scatter_add", "x indices extent axis="},
-    {"split", "x parts axis="},
-    {"stack", "list axis="},
-    {"stop_gradient", "x"},
-    {"sum", "x axis= keepdims="},
-    {"transpose", "x axes"},
-};
-
-const Row* FindRow(absl::string_view name) {
-  const auto row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.name == name; });
-  return row == std::end(kRows) ? nullptr : row;
+const Builtin* FindRow(absl::string_view name) {
+  const auto rows = Builtins();
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const Builtin& r) { return r.name == name; });
+  return row == rows.end() ? nullptr : &*row;
 }
 
 absl::optional<ir::Op> ElementwiseNamed(absl::string_view name) {
@@ -59,20 +26,9 @@ std::vector<std::string> Words(absl::string_view text) { return absl::StrSplit(t
 
 }  // namespace
 
-bool IsBuiltin(absl::string_view name) { return FindRow(name) != nullptr || ElementwiseNamed(name).has_value(); }
-
-std::vector<std::string> BuiltinNames() {
-  std::vector<std::string> names = {"step", "epoch", "training", "pi", "float"};
-  for (const Row& row : kRows) names.emplace_back(row.name);
-  for (const ir::OpInfo& info : ir::AllOps()) {
-    if (ElementwiseNamed(info.mnemonic)) names.emplace_back(info.mnemonic);
-  }
-  return names;
-}
-
 Item Lowering::CallBuiltin(const std::string& name, const ast::Call& call, SourceRange range) {
   std::vector<std::string> parameters;
-  if (const Row* row = FindRow(name)) {
+  if (const frontend::Builtin* row = FindRow(name)) {
     parameters = Words(row->parameters);
   } else {
     const std::string operands[] = {"x", "a b", "condition a b"};

@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "frontend/builtins.h"
 #include "frontend/lowering.h"
 
 namespace gradus::frontend {

@@ -307,8 +307,4 @@ class Lowering {
   bool describe_ = false;
 };
 
-// ---- lower_builtins.cc
-std::vector<std::string> BuiltinNames();
-bool IsBuiltin(absl::string_view name);
-
 }  // namespace gradus::frontend

@@ -1,0 +1,90 @@
+#include "frontend/builtins.h"
+
+#include <algorithm>
+
+#include "ir/op.h"
+
+namespace gradus::frontend {
+namespace {
+
+constexpr Builtin kRows[] = {
+    {"arange", "start stop= axis= type=",
+     "The numbers from start to below stop, or from 0 to below start where stop is absent, as a vector of i32 or of "
+     "`type`."},
+    {"argmax", "x axis=",
+     "The index of the largest element along the axis, i32: the first of equal ones, and NaN comes first. A vector "
+     "needs no axis."},
+    {"argmin", "x axis=",
+     "The index of the smallest element along the axis, i32: the first of equal ones, and NaN comes first. A vector "
+     "needs no axis."},
+    {"broadcast", "x shape", "x repeated to a shape by NumPy's rule; its gradient is summed over the repetitions."},
+    {"concat", "list axis=",
+     "Tensors one after another along the axis (0 where it is absent); their types agree beside that axis."},
+    {"count", "x axis=", "How many elements the axes hold, all of x where no axis is given: a static integer."},
+    {"einsum", "spec a b=",
+     "A contraction by its letters: `\"bqd,bkd->bqk\"` sums over the letters that the result lacks. With one operand, "
+     "sums and transposes it."},
+    {"fill", "value shape axis= type=", "A tensor of this shape that holds one number, of `type` or of float."},
+    {"flip", "x axis=", "The elements in reverse order along the axes, all of them where none is given."},
+    {"gather", "x indices axis=",
+     "The elements of x at these indices (i32) of the axis (0 where it is absent), whose place in the shape the shape "
+     "of the indices takes. An index out of range is an error, with its value and place."},
+    {"grad", "y x",
+     "The gradient of a scalar y by x, or by each of a list of tensors; of any order. No path from x to y is an "
+     "error."},
+    {"len", "list", "How many items a list or a shape has: a static integer."},
+    {"max", "x axis= keepdims=",
+     "The largest element along the axes, of all where none is given; the gradient goes to the first that attains it. "
+     "`keepdims=true` keeps the axes with size 1."},
+    {"min", "x axis= keepdims=",
+     "The smallest element along the axes, of all where none is given; the gradient goes to the first that attains "
+     "it. `keepdims=true` keeps the axes with size 1."},
+    {"one_hot", "indices n axis= type=",
+     "1 at the index of a new last axis of n, else 0, as float or `type`; all zero where the index is out of range."},
+    {"pad", "x axis= low= high= interior= value=",
+     "x with `value` (0 where it is absent) `low` times before, `high` times after and `interior` times between its "
+     "elements: one width an axis, or one width with `axis`."},
+    {"product", "list", "The product of a list of static integers, as of a shape."},
+    {"random_bits", "shape axis= type=",
+     "Random integers, i32 or i64: Philox of the seed, the place of the call and the step. random_uniform and "
+     "random_normal are made of them."},
+    {"range", "start stop=",
+     "The static integers from start to below stop, or from 0 to below start, for loops and comprehensions."},
+    {"reshape", "x shape",
+     "The same elements in row-major order under another shape; one size may be -1: what is "
+     "left."},
+    {"scatter_add", "u indices extent axis=",
+     "The transpose of gather: zeros with `extent` places along the axis, to which u is added at the indices, in "
+     "ascending order of their position. An index out of range is an error."},
+    {"split", "x parts axis=", "A list of that many equal parts along the axis (0 where it is absent)."},
+    {"stack", "list axis=", "Tensors of one type beside one another along a new axis (0 where it is absent)."},
+    {"stop_gradient", "x", "x, through which no gradient flows."},
+    {"sum", "x axis= keepdims=",
+     "The sum along the axes, of all elements where none is given; in f32 and f64 in an order that does not depend on "
+     "threads or vector width. `keepdims=true` keeps the axes with size 1."},
+    {"transpose", "x axes",
+     "The axes in another order: axis i of the result is axis axes[i] of x. `x.T` swaps the "
+     "last two."},
+};
+
+}  // namespace
+
+absl::Span<const Builtin> Builtins() { return kRows; }
+
+bool IsBuiltin(absl::string_view name) {
+  if (std::any_of(std::begin(kRows), std::end(kRows), [&](const Builtin& row) { return row.name == name; }))
+    return true;
+  const auto op = ir::FindMnemonic(name);
+  return op && ir::IsElementwise(*op) && *op != ir::Op::kConvert;
+}
+
+std::vector<std::string> BuiltinNames() {
+  std::vector<std::string> names = {"step", "epoch", "training", "pi", "float"};
+  for (const Builtin& row : kRows) names.emplace_back(row.name);
+  for (const ir::OpInfo& info : ir::AllOps()) {
+    if (ir::IsElementwise(info.op) && info.op != ir::Op::kConvert) names.emplace_back(info.mnemonic);
+  }
+  return names;
+}
+
+}  // namespace gradus::frontend
