@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "ir/interpreter.h"
 #include "ir/printer.h"
+#include "passes/backprop.h"
 #include "runtime/compile.h"
 #include "runtime/progress.h"
 #include "tools/model.h"
@@ -30,7 +31,9 @@ constexpr char kAbout[] =
 
 // The outputs of a check's graph, by name.
 absl::StatusOr<ir::NamedTensors> Interpreted(const frontend::Check& check, const ir::NamedTensors& state) {
-  ASSIGN_OR_RETURN(ir::StepValues values, ir::Interpret(check.graph, state));
+  ir::Graph graph = check.graph.Clone();
+  RETURN_IF_ERROR(passes::Backprop(graph).status());
+  ASSIGN_OR_RETURN(ir::StepValues values, ir::Interpret(graph, state));
   return std::move(values.outputs);
 }
 

@@ -280,6 +280,7 @@ TEST_F(CliTest, BenchPrintsOneObjectWithAllItsKeys) {
 
 TEST_F(CliTest, ChecksThatHoldAndThatDoNot) {
   EXPECT_THAT(Gradus("check " + Example("textbook/regression.gr")).out, HasSubstr("all hold"));
+  EXPECT_THAT(Gradus("check " + Example("textbook/network.gr")).out, HasSubstr("3 expectations, all hold")) << "grad";
   Write("c.gr",
         "model c {\n  input x : float[2]\n  param w : float[2] = [1, 2]\n  loss = sum(x * w)\n}\ncheck c(x=[1, 1]) {\n "
         " loss ~ 3 tol 1e-6\n  loss ~ 4 tol 0.5\n}\n");
