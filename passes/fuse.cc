@@ -9,6 +9,7 @@
 #include "ir/check.h"
 #include "passes/fuse_build.h"
 #include "passes/fuse_groups.h"
+#include "passes/fuse_order.h"
 #include "passes/simplify_rules.h"
 
 namespace gradus::passes {
@@ -33,6 +34,10 @@ constexpr int64_t kMinRows = 16;
 constexpr int64_t kManyElements = 32768;
 // Work for one thread: horizontal joins save a kernel, and no thread waits for the other half.
 constexpr int64_t kSmallKernel = 8192;
+// As many of the latest kernels over the same space are tried as partners.
+constexpr ptrdiff_t kMaxNeighbours = 32;
+// As many values around a product are looked at for the states that its update reads.
+constexpr size_t kMaxUpdateValues = 1024;
 
 bool IsCheap(Op op) {
   switch (op) {
@@ -69,7 +74,8 @@ Decision Forbid(const Parts&... parts) {
 
 class Fuser {
  public:
-  Fuser(ir::Graph& graph, const Options& options) : graph_(graph), options_(options), groups_(graph), uses_(graph) {}
+  Fuser(ir::Graph& graph, const Options& options)
+      : graph_(graph), options_(options), groups_(graph), order_(groups_, options.decisions != nullptr), uses_(graph) {}
 
   struct Refusal {
     int from_version = -1, into_version = -1;
@@ -93,6 +99,11 @@ class Fuser {
   }
 
  private:
+  void Join(int a, int b) {
+    order_.Join(a, b);
+    groups_.Join(a, b);
+  }
+
   bool Sweep() {
     bool joined = false;
     refusals_.clear();
@@ -110,7 +121,7 @@ class Fuser {
         std::string reader = groups_.DisplayName(*groups_.statement(node).result());
         std::string read = groups_.DisplayName(*groups_.statement(*input).result());
         if (decision.allowed) {
-          groups_.Join(from, into);
+          Join(from, into);
           joined = true;
           if (reader != read) joins_.push_back({node, *input, {true, reader, read, ""}});
           continue;
@@ -127,7 +138,7 @@ class Fuser {
   // A cheap value that only one other kernel reads, of values that are stored anyway, is computed there and not stored:
   // the sign of a relu or h * (1 - h) in the backward pass, the square of a gradient in its norm.
   bool MoveToReader() {
-    bool moved = false;
+    absl::flat_hash_set<int> moved;
     for (int node = groups_.size() - 1; node >= 0; --node) {
       const Statement& s = groups_.statement(node);
       if (!groups_.may_fuse(node) || !ir::IsElementwise(s.op) || !IsCheap(s.op)) continue;
@@ -137,13 +148,13 @@ class Fuser {
       groups_.Move(node, into);
       const RegionView left = groups_.View({from});
       if (!left.yields.empty() && ir::ClassifyRegion(left).ok() && Pays(groups_.View({into})).allowed) {
-        std::erase_if(joins_, [&](const Told& told) { return told.node == node; });
-        moved = true;
+        moved.insert(node);
         continue;
       }
       groups_.Move(node, from);
     }
-    return moved;
+    std::erase_if(joins_, [&](const Told& told) { return moved.contains(told.node); });
+    return !moved.empty();
   }
 
   // Whether everything that s reads is in memory without it, and `into`, which loses one operand, gets at most one
@@ -166,7 +177,10 @@ class Fuser {
   }
 
   Decision CanJoin(int producer, int consumer) {
-    if (const int node = groups_.Between(producer, consumer); node >= 0) {
+    const int between = order_.Between(producer, consumer);
+    if (between == GroupOrder::kTooFar) return Forbid("too many kernels stand around them to rule out a circle");
+    if (between != GroupOrder::kNone) {
+      const int node = groups_.members(between).front();
       return Forbid(groups_.DisplayName(*groups_.statement(node).results[0]), " stands between them");
     }
     return Pays(groups_.View({producer, consumer}));
@@ -231,7 +245,7 @@ class Fuser {
     absl::flat_hash_set<const Value*> streams;
     absl::flat_hash_set<const Value*> seen = {dot.result()};
     std::vector<const Value*> stack = {dot.result()};
-    while (!stack.empty()) {
+    while (!stack.empty() && seen.size() < kMaxUpdateValues) {
       const Value* value = stack.back();
       stack.pop_back();
       const Statement* definition = value->definition;
@@ -253,11 +267,10 @@ class Fuser {
 
   // What a product feeds elementwise, up to the states that it updates.
   Decision PaysInEpilogue(const Statement& dot) {
+    if (dot.result()->type.elements().value() <= kSmallUpdate) return Allow();
     const auto [entry, fresh] = update_streams_.emplace(&dot, 0);
-    if (fresh) {
-      entry->second = UpdateStreams(dot);
-    }
-    if (entry->second > kMaxUpdateStreams && dot.result()->type.elements().value() > kSmallUpdate) {
+    if (fresh) entry->second = UpdateStreams(dot);
+    if (entry->second > kMaxUpdateStreams) {
       return Forbid("the update reads ", entry->second,
                     " arrays as large as the gradient, so memory limits it: it stays a kernel of its own");
     }
@@ -275,13 +288,14 @@ class Fuser {
       if (ir::ElementCount(form->space).value() > kSmallKernel) continue;
       std::string key = absl::StrCat(ir::Name(form->kind), ir::ToString(form->space), "|", ir::ToString(form->axes));
       std::vector<int>& others = same[key];
-      const auto partner = std::find_if(others.begin(), others.end(), [&](int other) {
-        return !groups_.Depends(g, other) && !groups_.Depends(other, g) && CanJoin(other, g).allowed;
+      const auto begin = others.end() - std::min<ptrdiff_t>(others.end() - others.begin(), kMaxNeighbours);
+      const auto partner = std::find_if(begin, others.end(), [&](int other) {
+        return !order_.AreOrdered(other, g) && Pays(groups_.View({other, g})).allowed;
       });
       if (partner == others.end()) {
         others.push_back(g);
       } else {
-        groups_.Join(*partner, g);  // goes on as *partner, which is the smaller
+        Join(*partner, g);  // goes on as *partner, which is the smaller
         joined = true;
       }
     }
@@ -311,19 +325,18 @@ class Fuser {
     for (Told& told : all) told.decision.reason = WhyStored(told);
     all.insert(all.end(), refusals_.begin(), refusals_.end());
     std::stable_sort(all.begin(), all.end(), [](const Told& a, const Told& b) { return a.node < b.node; });
-    for (const Told& told : all) {
-      const auto same = [&](const FusionDecision& d) {
-        return d.statement == told.decision.statement && d.into == told.decision.into;
-      };
-      if (std::none_of(options_.decisions->begin(), options_.decisions->end(), same)) {
-        options_.decisions->push_back(told.decision);
-      }
+    absl::flat_hash_set<std::pair<std::string, std::string>> told_before;
+    for (const FusionDecision& d : *options_.decisions) told_before.emplace(d.statement, d.into);
+    for (Told& told : all) {
+      if (!told_before.emplace(told.decision.statement, told.decision.into).second) continue;
+      options_.decisions->push_back(std::move(told.decision));
     }
   }
 
   ir::Graph& graph_;
   const Options& options_;
   Groups groups_;
+  GroupOrder order_;
   ir::Uses uses_;
   absl::flat_hash_map<const Statement*, int> update_streams_;
   absl::flat_hash_map<std::pair<int, int>, Refusal> refused_;

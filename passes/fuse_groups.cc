@@ -1,7 +1,6 @@
 #include "passes/fuse_groups.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "absl/container/flat_hash_set.h"
 #include "ir/check.h"
@@ -63,22 +62,9 @@ Groups::Groups(const ir::Graph& graph) : graph_(graph), uses_(graph) {
     group_.push_back(node);
     members_.push_back({node});
   }
-  const size_t words = (nodes_.size() + 63) / 64;
   version_.assign(nodes_.size(), 0);
-  ancestors_.assign(nodes_.size(), Bits(words, 0));
-  descendants_ = ancestors_;
   for (int node = 0; node < size(); ++node) {
-    for (int input : nodes_[node].inputs) {
-      nodes_[input].users.push_back(node);
-      Set(ancestors_[node], input);
-      for (size_t w = 0; w < words; ++w) ancestors_[node][w] |= ancestors_[input][w];
-    }
-  }
-  for (int node = size() - 1; node >= 0; --node) {
-    for (int user : nodes_[node].users) {
-      Set(descendants_[node], user);
-      for (size_t w = 0; w < words; ++w) descendants_[node][w] |= descendants_[user][w];
-    }
+    for (int input : nodes_[node].inputs) nodes_[input].users.push_back(node);
   }
 }
 
@@ -94,20 +80,6 @@ void Groups::AddInputs(int node, const Value* operand, bool through_accesses) {
   if (std::find(inputs.begin(), inputs.end(), input) == inputs.end()) inputs.push_back(input);
 }
 
-int Groups::Between(int a, int b) const {
-  // The first member of the first group on a way from one to the other.
-  const auto on_way = [&](int from, int to) {
-    if (!Test(ancestors_[to], from)) return -1;
-    for (size_t w = 0; w < ancestors_[to].size(); ++w) {
-      const uint64_t both = descendants_[from][w] & ancestors_[to][w];
-      if (both != 0) return static_cast<int>(w) * 64 + std::countr_zero(both);
-    }
-    return -1;
-  };
-  const int group = std::max(on_way(a, b), on_way(b, a));
-  return group < 0 ? -1 : members_[group].front();
-}
-
 void Groups::Join(int a, int b) {
   const int kept = std::min(a, b), gone = std::max(a, b);
   std::vector<int> merged;
@@ -118,30 +90,6 @@ void Groups::Join(int a, int b) {
   members_[gone].clear();
   ++version_[kept];
   ++version_[gone];
-  const auto clear = [](Bits& bits, int i) { bits[i / 64] &= ~(uint64_t{1} << (i % 64)); };
-  const auto unite = [](Bits& bits, const Bits& more) {
-    for (size_t w = 0; w < bits.size(); ++w) bits[w] |= more[w];
-  };
-  for (std::vector<Bits>* all : {&ancestors_, &descendants_}) {
-    Bits& mine = (*all)[kept];
-    unite(mine, (*all)[gone]);
-    clear(mine, kept);
-    clear(mine, gone);
-  }
-  // Whoever comes after the one comes after all that the other comes after.
-  const auto spread = [&](const Bits& to, std::vector<Bits>& all) {
-    const Bits more = all[kept];
-    for (size_t w = 0; w < to.size(); ++w) {
-      for (uint64_t left = to[w]; left != 0; left &= left - 1) {
-        Bits& bits = all[w * 64 + std::countr_zero(left)];
-        clear(bits, gone);
-        Set(bits, kept);
-        unite(bits, more);
-      }
-    }
-  };
-  spread(Bits(descendants_[kept]), ancestors_);
-  spread(Bits(ancestors_[kept]), descendants_);
 }
 
 int Groups::OnlyReader(int node) const {
@@ -198,9 +146,8 @@ ir::RegionView Groups::View(absl::Span<const int> groups) const {
     const Statement& s = *nodes_[node].statement;
     for (const Value* operand : s.operands) CollectAccesses(operand, view.statements, seen);
     view.statements.push_back(&s);
-    bool yields = nodes_[node].escapes;
-    for (int user : nodes_[node].users) yields |= !inside(user);
-    if (yields) view.yields.push_back(s.result());
+    const std::vector<int>& users = nodes_[node].users;
+    if (nodes_[node].escapes || !std::all_of(users.begin(), users.end(), inside)) view.yields.push_back(s.result());
   }
   return view;
 }

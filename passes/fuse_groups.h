@@ -21,15 +21,14 @@ class Groups {
   bool may_fuse(int node) const { return nodes_[node].may_fuse; }
   // The nodes whose values a node reads, through accesses, in the order of its operands.
   const std::vector<int>& inputs(int node) const { return nodes_[node].inputs; }
+  const std::vector<int>& users(int node) const { return nodes_[node].users; }
   int group(int node) const { return group_[node]; }
   const std::vector<int>& members(int group) const { return members_[group]; }  // in text order; empty: joined another
 
-  // A node of a third group that stands on a way from a to b or from b to a: they cannot join. -1: none.
-  int Between(int a, int b) const;
-  bool Depends(int group, int on) const { return Test(ancestors_[group], on); }
   // Counts up whenever a group changes.
   int version(int group) const { return version_[group]; }
-  void Join(int a, int b);  // the result is min(a, b)
+  // The result is min(a, b). No third group may stand between them (fuse_order.h).
+  void Join(int a, int b);
   // The one group that reads a value of this node, or -1 where there are several or it is an output.
   int OnlyReader(int node) const;
   int NodeOf(const ir::Statement& s) const;   // -1: it is none
@@ -54,9 +53,6 @@ class Groups {
     std::vector<int> inputs;
     std::vector<int> users;
   };
-  using Bits = std::vector<uint64_t>;
-  static bool Test(const Bits& bits, int i) { return (bits[i / 64] >> (i % 64) & 1) != 0; }
-  static void Set(Bits& bits, int i) { bits[i / 64] |= uint64_t{1} << (i % 64); }
 
   void AddInputs(int node, const ir::Value* operand, bool through_accesses);
   void CollectAccesses(const ir::Value* operand, std::vector<const ir::Statement*>& out,
@@ -71,8 +67,6 @@ class Groups {
   std::vector<int> group_;
   std::vector<int> version_;
   std::vector<std::vector<int>> members_;
-  std::vector<Bits> ancestors_;    // of every group: the groups that it depends on
-  std::vector<Bits> descendants_;  // and those that depend on it
 };
 
 // A way to read a value rather than work: a region copies it.

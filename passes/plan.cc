@@ -88,21 +88,27 @@ class Planner {
 
   // New states over old ones, where the schedule lets everyone else read the old one before.
   void PlaceUpdates() {
-    for (const auto& [value, state] : InPlaceUpdates(graph_)) {
-      Moment written;
-      bool free = true;
-      for (size_t i = 0; i < timeline_.size(); ++i) {
-        if (graph_.body.statements[i].get() == value->definition) written = timeline_[i];
+    const auto updates = InPlaceUpdates(graph_);
+    absl::flat_hash_map<const Value*, Moment> written;
+    for (size_t i = 0; i < timeline_.size(); ++i) {
+      for (const auto& result : graph_.body.statements[i]->results) {
+        if (updates.contains(result.get())) written.emplace(updates.at(result.get()), timeline_[i]);
       }
-      for (size_t i = 0; i < timeline_.size(); ++i) {
-        const Statement& s = *graph_.body.statements[i];
-        if (&s == value->definition || s.op == Op::kNext || ir::IsView(s)) continue;
-        for (const Value* operand : s.operands) {
-          free = free && (ir::StorageOf(operand) != state || HappensBefore(timeline_[i], written));
-        }
+    }
+    absl::flat_hash_set<const Value*> kept;  // states whose old value is read too late
+    for (size_t i = 0; i < timeline_.size(); ++i) {
+      const Statement& s = *graph_.body.statements[i];
+      if (s.op == Op::kNext || ir::IsView(s)) continue;
+      for (const Value* operand : s.operands) {
+        const Value* state = ir::StorageOf(operand);
+        const auto found = written.find(state);
+        if (found == written.end() || found->second.position == timeline_[i].position) continue;
+        if (!HappensBefore(timeline_[i], found->second)) kept.insert(state);
       }
-      for (const ir::Output& output : graph_.outputs) free = free && ir::StorageOf(output.value) != state;
-      if (free) const_cast<Value*>(value)->arena = state->arena;
+    }
+    for (const ir::Output& output : graph_.outputs) kept.insert(ir::StorageOf(output.value));
+    for (const auto& [value, state] : updates) {
+      if (!kept.contains(state)) const_cast<Value*>(value)->arena = state->arena;
     }
   }
 
@@ -228,29 +234,70 @@ MemoryReport ReportMemory(const ir::Graph& graph) {
   }
   report.temporary_bytes = report.arena_bytes - report.state_bytes;
   const std::vector<Moment> timeline = Timeline(graph);
-  const std::vector<Life> lives = Liveness(graph, timeline);
-  for (size_t i = 0; i < timeline.size(); ++i) {
-    const Statement& s = *graph.body.statements[i];
-    if (!ir::IsExecuted(s)) continue;
-    std::vector<MemoryReport::Entry> live;
-    absl::flat_hash_set<int64_t> offsets;  // what is computed in place counts once
-    for (const Life& life : lives) {
-      if (states.contains(life.value->arena->offset)) continue;
-      const bool born = life.written.position == timeline[i].position || !HappensBefore(timeline[i], life.written);
-      const bool over = HappensBefore(life.written, timeline[i]) &&
-                        std::all_of(life.reads.begin(), life.reads.end(),
-                                    [&](const Moment& r) { return HappensBefore(r, timeline[i]); });
-      if (!born || over || !offsets.insert(life.value->arena->offset).second) continue;
-      live.push_back({life.value->name, life.value->arena->offset, life.value->arena->bytes});
+  std::vector<int> first_of_phase, last_of_phase;
+  for (const Moment& moment : timeline) {
+    if (moment.phase == static_cast<int>(first_of_phase.size())) {
+      first_of_phase.push_back(moment.position);
+      last_of_phase.push_back(moment.position);
     }
-    int64_t bytes = 0;
-    for (const auto& entry : live) bytes += Aligned(entry.bytes);
-    if (bytes <= report.live_bytes) continue;
-    report.live_bytes = bytes;
-    report.peak = s.op == Op::kNext ? absl::StrCat("next ", s.operands[0]->name) : s.results.front()->name;
-    std::stable_sort(live.begin(), live.end(), [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
-    report.live = std::move(live);
+    last_of_phase[moment.phase] = moment.position;
   }
+  const auto end_of = [&](const Moment& moment, bool alone) {
+    if (moment.phase >= static_cast<int>(last_of_phase.size())) return static_cast<int>(timeline.size()) - 1;
+    return alone && moment.alone ? moment.position : last_of_phase[moment.phase];
+  };
+  // When a value is live, as the statements of thread 0 see it and as those of all threads do; what is computed in the
+  // place of another counts once.
+  struct Span {
+    int64_t offset, bytes;
+    int first, last;
+    const Value* value;
+  };
+  std::vector<Span> spans[2];
+  std::vector<int64_t> bytes[2];
+  for (const bool alone : {false, true}) {
+    for (const Life& life : Liveness(graph, timeline)) {
+      if (states.contains(life.value->arena->offset)) continue;
+      Span span{life.value->arena->offset, life.value->arena->bytes,
+                alone && life.written.alone ? life.written.position : first_of_phase[life.written.phase],
+                end_of(life.written, alone), life.value};
+      for (const Moment& read : life.reads) span.last = std::max(span.last, end_of(read, alone));
+      spans[alone].push_back(span);
+    }
+    std::vector<Span> sorted = spans[alone];
+    std::stable_sort(sorted.begin(), sorted.end(), [](const Span& a, const Span& b) {
+      return a.offset != b.offset ? a.offset < b.offset : a.first < b.first;
+    });
+    std::vector<int64_t>& growth = bytes[alone];
+    growth.assign(timeline.size() + 1, 0);
+    int64_t offset = -1;
+    int counted = -1;  // as far as the bytes at this offset are counted
+    for (const Span& span : sorted) {
+      if (span.offset != offset) counted = -1;
+      offset = span.offset;
+      if (span.last <= counted) continue;
+      growth[std::max(span.first, counted + 1)] += Aligned(span.bytes);
+      growth[span.last + 1] -= Aligned(span.bytes);
+      counted = span.last;
+    }
+    for (size_t i = 1; i < growth.size(); ++i) growth[i] += growth[i - 1];
+  }
+  int peak = -1;
+  for (size_t i = 0; i < timeline.size(); ++i) {
+    if (!ir::IsExecuted(*graph.body.statements[i]) || bytes[timeline[i].alone][i] <= report.live_bytes) continue;
+    report.live_bytes = bytes[timeline[i].alone][i];
+    peak = static_cast<int>(i);
+  }
+  if (peak < 0) return report;
+  const Statement& s = *graph.body.statements[peak];
+  report.peak = s.op == Op::kNext ? absl::StrCat("next ", s.operands[0]->name) : s.results.front()->name;
+  absl::flat_hash_set<int64_t> offsets;
+  for (const Span& span : spans[timeline[peak].alone]) {
+    if (span.first > peak || span.last < peak || !offsets.insert(span.offset).second) continue;
+    report.live.push_back({span.value->name, span.offset, span.bytes});
+  }
+  std::stable_sort(report.live.begin(), report.live.end(),
+                   [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
   return report;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/types/optional.h"
 #include "ir/builder.h"
 #include "ir/check.h"
 #include "ir/region.h"
@@ -83,6 +84,7 @@ class Scheduler {
   Scheduler(ir::Graph& graph, int64_t threads) : graph_(graph), threads_(threads) {
     updates_ = InPlaceUpdates(graph);
     MakeItems();
+    IndexItems();
     FindReadersOfStates();
     for (const Item& item : items_) {
       for (const Value* value : item.reads) ++readers_left_[value];
@@ -91,13 +93,12 @@ class Scheduler {
   }
 
   void Run() {
-    std::set<size_t> ready;  // text order
     for (size_t i = 0; i < items_.size(); ++i) {
-      if (items_[i].waiting == 0) ready.insert(i);
+      if (items_[i].waiting == 0) MakeReady(i);
     }
     std::vector<std::unique_ptr<Statement>> out;
-    while (!ready.empty()) {
-      const size_t i = Choose(ready);
+    while (const absl::optional<size_t> next = Choose()) {
+      const size_t i = *next;
       if (NeedsBarrier(items_[i])) {
         auto barrier = std::make_unique<Statement>();
         barrier->op = Op::kBarrier;
@@ -105,12 +106,13 @@ class Scheduler {
         out.push_back(std::move(barrier));
         written_.clear();
         read_.clear();
+        good_.merge(blocked_);
         continue;
       }
-      ready.erase(i);
+      for (std::set<size_t>* ready : {&good_, &dear_, &blocked_}) ready->erase(i);
       Take(i);
       for (size_t user : items_[i].users) {
-        if (--items_[user].waiting == 0) ready.insert(user);
+        if (--items_[user].waiting == 0) MakeReady(user);
       }
       for (auto& s : items_[i].statements) out.push_back(std::move(s));
       ++taken_;
@@ -173,6 +175,16 @@ class Scheduler {
     return found != updates_.end() && found->second == next.operands[0];
   }
 
+  // What is looked up by state or storage while items are put in order.
+  void IndexItems() {
+    for (size_t i = 0; i < items_.size(); ++i) {
+      for (const Value* value : items_[i].reads) readers_of_[value].push_back(i);
+      for (const Value* value : items_[i].writes) writers_of_[value].push_back(i);
+      const Statement& s = *items_[i].statements.back();
+      if (s.op == Op::kNext) next_of_.emplace(s.operands[0], i);
+    }
+  }
+
   // Whoever reads the old value of a state comes before the statement that writes the new one there. Where that would
   // be a circle, because a reader waits for the new value, the update is no update in place but a copy at the end.
   void FindReadersOfStates() {
@@ -180,20 +192,14 @@ class Scheduler {
     for (const Item& declaration : items_) {
       const Statement& s = *declaration.statements.back();
       if (s.op != Op::kParam && s.op != Op::kState) continue;
-      for (size_t i = 0; i < items_.size(); ++i) {
-        const auto& writes = items_[i].writes;
-        if (std::find(writes.begin(), writes.end(), s.result()) != writes.end()) writers.emplace_back(s.result(), i);
-      }
+      for (size_t i : writers_of_[s.result()]) writers.emplace_back(s.result(), i);
     }
     // An update that is given up becomes a copy, which is looked at then.
     for (size_t w = 0; w < writers.size(); ++w) {
       const auto [state, writer] = writers[w];
       std::vector<size_t> readers;
-      for (size_t i = 0; i < items_.size(); ++i) {
-        const auto& reads = items_[i].reads;
-        if (i != writer && items_[i].executed && std::find(reads.begin(), reads.end(), state) != reads.end()) {
-          readers.push_back(i);
-        }
+      for (size_t i : readers_of_[state]) {
+        if (i != writer && items_[i].executed) readers.push_back(i);
       }
       const absl::flat_hash_set<size_t> later = Later(writer);
       const bool circle = std::any_of(readers.begin(), readers.end(), [&](size_t r) { return later.contains(r); });
@@ -227,23 +233,15 @@ class Scheduler {
   size_t GiveUp(size_t writer, const Value* state) {
     auto& writes = items_[writer].writes;
     writes.erase(std::find(writes.begin(), writes.end(), state));
-    for (auto it = updates_.begin(); it != updates_.end(); ++it) {
-      if (it->second == state) {
-        updates_.erase(it);
-        break;
-      }
-    }
-    for (size_t i = 0; i < items_.size(); ++i) {
-      Item& item = items_[i];
-      Statement& s = *item.statements.back();
-      if (s.op != Op::kNext || s.operands[0] != state) continue;
-      item.executed = true;
-      item.alone = ir::RunsOnThreadZero(s);
-      item.writes.push_back(state);
-      return i;
-    }
-    CHECK(false) << state->name << " has no next";
-    return 0;
+    CHECK(next_of_.contains(state)) << state->name << " has no next";
+    const size_t i = next_of_.at(state);
+    Item& item = items_[i];
+    const Statement& s = *item.statements.back();
+    updates_.erase(s.operands[1]);
+    item.executed = true;
+    item.alone = ir::RunsOnThreadZero(s);
+    item.writes.push_back(state);
+    return i;
   }
 
   bool NeedsBarrier(const Item& item) const {
@@ -275,16 +273,31 @@ class Scheduler {
     return bytes;
   }
 
-  size_t Choose(const std::set<size_t>& ready) const {
-    for (size_t i : ready) {
-      if (!NeedsBarrier(items_[i]) && Growth(items_[i]) <= kLittle) return i;
+  void MakeReady(size_t i) { (Growth(items_[i]) <= kLittle ? good_ : dear_).insert(i); }
+
+  // The first in the text that needs no barrier and no memory, or else the first.
+  absl::optional<size_t> Choose() {
+    while (!good_.empty()) {
+      const size_t i = *good_.begin();
+      if (!NeedsBarrier(items_[i])) return i;
+      blocked_.insert(good_.extract(good_.begin()));
     }
-    return *ready.begin();
+    absl::optional<size_t> first;
+    for (const std::set<size_t>* ready : {&dear_, &blocked_}) {
+      if (!ready->empty() && (!first.has_value() || *ready->begin() < *first)) first = *ready->begin();
+    }
+    return first;
   }
 
   void Take(size_t i) {
     const Item& item = items_[i];
-    for (const Value* value : item.reads) --readers_left_[value];
+    for (const Value* value : item.reads) {
+      if (--readers_left_[value] != 1) continue;
+      // The last reader lets the value die.
+      for (size_t reader : readers_of_[value]) {
+        if (dear_.contains(reader) && Growth(items_[reader]) <= kLittle) good_.insert(dear_.extract(reader));
+      }
+    }
     if (!item.executed) return;
     // Once a thread other than 0 takes part, it stays so until the barrier.
     const auto mark = [&](absl::flat_hash_map<const Value*, bool>& done, const Value* value) {
@@ -299,7 +312,12 @@ class Scheduler {
   int64_t threads_;
   absl::flat_hash_map<const Value*, const Value*> updates_;
   std::vector<Item> items_;
+  absl::flat_hash_map<const Value*, std::vector<size_t>> readers_of_, writers_of_;
+  absl::flat_hash_map<const Value*, size_t> next_of_;  // by state
   absl::flat_hash_map<const Value*, int> readers_left_;
+  // Items that wait for nothing, in text order: those that need no memory, those that do, and those of the first kind
+  // that wait for the next barrier.
+  std::set<size_t> good_, dear_, blocked_;
   // Storages since the last barrier; true: by statements of thread 0 alone.
   absl::flat_hash_map<const Value*, bool> written_, read_;
   size_t taken_ = 0;

@@ -1,0 +1,154 @@
+#include "passes/fuse_order.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ir/check.h"
+
+namespace gradus::passes {
+
+GroupOrder::GroupOrder(const Groups& groups, bool name)
+    : groups_(groups),
+      name_(name),
+      label_(groups.size() + 1),
+      next_(groups.size() + 1),
+      previous_(groups.size() + 1),
+      after_(groups.size(), 0),
+      before_(groups.size(), 0) {
+  const int size = groups.size();
+  for (int i = 0; i <= size; ++i) {
+    next_[i] = i == size ? 0 : i + 1;
+    previous_[i] = i == 0 ? size : i - 1;
+  }
+  Relabel();
+}
+
+void GroupOrder::Relabel() {
+  const int end = groups_.size();
+  int64_t label = 0;
+  for (int g = next_[end]; g != end; g = next_[g]) label_[g] = label += kGap;
+  label_[end] = label + kGap;
+}
+
+int GroupOrder::Expand(Side& side, const Side& other, bool stop_at_meeting, bool& direct) {
+  const int group = side.started ? side.found[side.expanded++] : side.start;
+  side.started = true;
+  int meeting = kNone;
+  for (int node : groups_.members(group)) {
+    for (int neighbour : side.forward ? groups_.users(node) : groups_.inputs(node)) {
+      ++side.steps;
+      const int next = groups_.group(neighbour);
+      if (next == group) continue;
+      if (next == other.start) {
+        if (group == side.start) {
+          direct = true;
+        } else {
+          meeting = group;
+        }
+        continue;
+      }
+      const bool outside = side.forward ? label_[next] > label_[other.start] : label_[next] < label_[other.start];
+      if (outside || (*side.marks)[next] == search_) continue;
+      (*side.marks)[next] = search_;
+      side.found.push_back(next);
+      if ((*other.marks)[next] == search_) meeting = next;
+    }
+    if (stop_at_meeting && meeting != kNone) break;
+  }
+  return meeting;
+}
+
+GroupOrder::Meeting GroupOrder::Search(Side& forward, Side& backward) {
+  ++search_;
+  Meeting result;
+  while (!forward.Exhausted() && !backward.Exhausted()) {
+    Side& side = forward.steps <= backward.steps ? forward : backward;
+    result.group = Expand(side, &side == &forward ? backward : forward, true, result.direct);
+    if (result.group == kNone && forward.steps + backward.steps > kMaxSteps) result.group = kTooFar;
+    if (result.group != kNone) break;
+  }
+  steps_ += forward.steps + backward.steps;
+  return result;
+}
+
+// The first group in the text that both sides see in full, `otherwise` where that is too far.
+int GroupOrder::FirstBetween(int from, int to, int otherwise) {
+  ++search_;
+  Side forward = MakeSide(true, from), backward = MakeSide(false, to);
+  bool direct = false;
+  while (!forward.Exhausted() && forward.steps <= kMaxNameSteps) Expand(forward, backward, false, direct);
+  while (!backward.Exhausted() && backward.steps <= kMaxNameSteps) Expand(backward, forward, false, direct);
+  steps_ += forward.steps + backward.steps;
+  if (!forward.Exhausted() || !backward.Exhausted()) return otherwise;
+  int first = otherwise;
+  for (int g : forward.found) {
+    if (before_[g] == search_) first = std::min(first, g);
+  }
+  return first;
+}
+
+int GroupOrder::Between(int a, int b) {
+  if (label_[a] > label_[b]) std::swap(a, b);
+  Side forward = MakeSide(true, a), backward = MakeSide(false, b);
+  const int group = Search(forward, backward).group;
+  return group < 0 || !name_ ? group : FirstBetween(a, b, group);
+}
+
+bool GroupOrder::AreOrdered(int a, int b) {
+  if (label_[a] > label_[b]) std::swap(a, b);
+  Side forward = MakeSide(true, a), backward = MakeSide(false, b);
+  const Meeting meeting = Search(forward, backward);
+  return meeting.group != kNone || meeting.direct;
+}
+
+void GroupOrder::Unlink(int group) {
+  next_[previous_[group]] = next_[group];
+  previous_[next_[group]] = previous_[group];
+}
+
+// Puts groups, in this order, behind another one.
+void GroupOrder::Place(const std::vector<int>& moved, int behind) {
+  for (int g : moved) {
+    Unlink(g);
+    const int after = next_[behind];
+    next_[behind] = previous_[after] = g;
+    previous_[g] = behind;
+    next_[g] = after;
+    behind = g;
+  }
+  if (moved.empty()) return;
+  const int end = groups_.size(), last = next_[behind];
+  const int first = previous_[moved.front()];
+  const int64_t low = first == end ? 0 : label_[first];
+  const int64_t step = (label_[last] - low) / static_cast<int64_t>(moved.size() + 1);
+  if (step == 0) return Relabel();
+  int64_t label = low;
+  for (int g : moved) label_[g] = label += step;
+}
+
+void GroupOrder::Join(int a, int b) {
+  const int kept = std::min(a, b), gone = std::max(a, b);
+  if (label_[a] > label_[b]) std::swap(a, b);
+  Side forward = MakeSide(true, a), backward = MakeSide(false, b);
+  CHECK(Search(forward, backward).group == kNone) << "two groups join around a third one";
+  // Where all that follows a is known, it goes behind b, and the two are one at b's place; else what b waits for goes
+  // before a.
+  Side& known = forward.Exhausted() ? forward : backward;
+  const int place = known.forward ? b : a;
+  std::vector<int> moved = std::move(known.found);
+  std::sort(moved.begin(), moved.end(), [&](int g, int h) { return label_[g] < label_[h]; });
+  if (place != kept) {
+    // The smaller number goes on, at the place of the other.
+    Unlink(kept);
+    next_[previous_[place]] = kept;
+    previous_[kept] = previous_[place];
+    next_[kept] = next_[place];
+    previous_[next_[place]] = kept;
+    label_[kept] = label_[place];
+  } else {
+    Unlink(gone);
+  }
+  Place(moved, known.forward ? kept : previous_[kept]);
+}
+
+}  // namespace gradus::passes
