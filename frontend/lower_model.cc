@@ -93,11 +93,13 @@ void Lowering::LowerModel(const ast::Model& model, int unit, const ast::Train* t
           .Help("output y says what prediction computes");
     }
     for (const ast::Output* output : pending_outputs_) {
-      for (const ast::ExpressionPtr& expression : output->values) {
+      for (size_t i = 0; i < output->values.size(); ++i) {
+        const ast::ExpressionPtr& expression = output->values[i];
         const ast::Name* named = expression->As<ast::Name>();
-        std::string name = named != nullptr           ? named->text
-                           : program_.outputs.empty() ? "output"
-                                                      : absl::StrCat("output", program_.outputs.size() + 1);
+        std::string name = !output->names[i].text.empty() ? output->names[i].text
+                           : named != nullptr             ? named->text
+                           : program_.outputs.empty()     ? "output"
+                                                          : absl::StrCat("output", program_.outputs.size() + 1);
         Restore statement(statement_name_, name);
         ir::Value* value = AsTensor(Evaluate(*expression), expression->range);
         if (value == nullptr) continue;
