@@ -24,13 +24,15 @@ std::string HashOf(const TestProgram& loaded, const CompileOptions& options, int
   return StateHash(compiled.executable->ReadAllState());
 }
 
-void ExpectOneHash(const TestProgram& loaded, int64_t steps) {
+void ExpectOneHash(const TestProgram& loaded, int64_t steps,
+                   const std::vector<const char*>& targets = {"baseline", "avx2", "avx512"},
+                   const std::vector<int64_t>& counts = {1, 2, 3, 7}) {
   CompileOptions interpreted;
   interpreted.interpret = true;
   const std::string expected = HashOf(loaded, interpreted, steps);
-  for (const char* target : {"baseline", "avx2", "avx512"}) {
+  for (const char* target : targets) {
     if (!codegen::HostSupports(*ir::ParseIsa(target))) continue;
-    for (const int64_t threads : {1, 2, 3, 7}) {
+    for (const int64_t threads : counts) {
       for (const bool fuse : {true, false}) {
         CompileOptions options;
         options.target = target;
@@ -51,6 +53,11 @@ TEST(DeterminismTest, TheTextbookWithItsWeightsWrittenOut) { ExpectOneHash(LoadE
 TEST(DeterminismTest, TheTinyOnesOfThePeers) {
   ExpectOneHash(LoadExampleWithoutData("tiny.gr", 3), 20);
   ExpectOneHash(LoadExampleWithoutData("tiny1.gr", 30), 60);
+}
+
+// Gradients of gradients, and points drawn at every step.
+TEST(DeterminismTest, APhysicsInformedNetwork) {
+  ExpectOneHash(LoadExample("pinn.gr"), 8, {"avx2", "avx512"}, {1, 2, 7});
 }
 
 // Its sizes are those that block, pack and share work between threads.
