@@ -1,22 +1,11 @@
 #include "ir/reference.h"
 
-#include <vector>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "ir/op.h"
 
 namespace gradus::ir {
 namespace {
-
-// The columns of an elementwise row as they stand in the table.
-struct Formulas {
-  Op op;
-  std::string value;
-  std::vector<std::string> derivatives;
-  std::string singular;  // empty: nowhere
-};
 
 std::vector<Formulas> ElementwiseFormulas() {
   const auto where = [](absl::string_view singular) {
@@ -80,6 +69,14 @@ std::string Attributes(const OpInfo& info) {
 std::string Operands(const OpInfo& info) { return info.arity == kVariadic ? "any" : absl::StrCat(info.arity); }
 
 }  // namespace
+
+const Formulas* FindFormulas(Op op) {
+  static const auto& rows = *new std::vector<Formulas>(ElementwiseFormulas());
+  for (const Formulas& row : rows) {
+    if (row.op == op) return &row;
+  }
+  return nullptr;
+}
 
 std::string OperationsReference() {
   std::string text =

@@ -2,8 +2,22 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "ir/op.h"
 
 namespace gradus::ir {
+
+// The columns of an elementwise row as they stand in the table.
+struct Formulas {
+  Op op;
+  std::string value;
+  std::vector<std::string> derivatives;  // `kNone`: zero wherever it exists
+  std::string singular;                  // empty: nowhere
+};
+
+// Null for an operation without formulas.
+const Formulas* FindFormulas(Op op);
 
 // Markdown: the elementwise operations with their formulas and derivatives, then the structural ones with their
 // attributes.

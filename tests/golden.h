@@ -24,7 +24,23 @@ inline void ExpectGolden(const std::string& path, const std::string& text) {
   std::ifstream in(file);
   std::stringstream golden;
   golden << in.rdbuf();
-  EXPECT_EQ(golden.str(), text) << path << " differs; GRADUS_REWRITE=1 rewrites it";
+  const std::string hint = path + " differs; GRADUS_REWRITE=1 rewrites it";
+  constexpr size_t kReadable = 20000;
+  if (golden.str().size() < kReadable && text.size() < kReadable) {
+    EXPECT_EQ(golden.str(), text) << hint;
+    return;
+  }
+  // Of a whole page, the first line that differs.
+  std::istringstream expected_lines(golden.str()), lines(text);
+  std::string expected, line;
+  for (int number = 1;; ++number) {
+    const bool more = static_cast<bool>(std::getline(expected_lines, expected));
+    if (static_cast<bool>(std::getline(lines, line)) != more || expected != line) {
+      ADD_FAILURE() << hint << "\nline " << number << "\n  expected: " << expected << "\n  found:    " << line;
+      return;
+    }
+    if (!more) return;
+  }
 }
 
 }  // namespace gradus::testing_support

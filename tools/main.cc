@@ -20,7 +20,7 @@ constexpr char kAbout[] =
     "  gradus grad examples/textbook/regression.gr               the gradient, as statements\n"
     "  gradus show examples/mlp.gr --stage plan                  what the compiler makes of the step\n"
     "\n"
-    "`gradus VERB --help` says more about each verb.\n";
+    "`gradus VERB --help` says more about each verb, and `gradus help NAME` what a name of the language means.\n";
 
 constexpr char kFooter[] =
     "\n"
@@ -63,6 +63,7 @@ int Main(int argc, char** argv) {
   AddFmt(gradus, action);
   AddBench(gradus, action);
   AddOps(gradus, action);
+  AddHelp(gradus, action);
   // The parser of the command line is the one part that throws.
   try {
     gradus.parse(argc, argv);

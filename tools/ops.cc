@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "ir/op.h"
-#include "ir/reference.h"
+#include "tools/reference.h"
 #include "tools/verb.h"
 
 namespace gradus::tools {
@@ -19,7 +19,7 @@ constexpr char kAbout[] =
 
 int Run(bool markdown) {
   if (markdown) {
-    std::fputs(ir::OperationsReference().c_str(), stdout);
+    std::fputs(OperationsPage().c_str(), stdout);
     return kSuccess;
   }
   for (const ir::OpInfo& op : ir::AllOps()) {

@@ -28,6 +28,7 @@ void AddCheck(CLI::App& gradus, Action& action);
 void AddFmt(CLI::App& gradus, Action& action);
 void AddBench(CLI::App& gradus, Action& action);
 void AddOps(CLI::App& gradus, Action& action);
+void AddHelp(CLI::App& gradus, Action& action);
 
 // Prints the sentence of a failure on standard error; kWrong.
 int Fail(const absl::Status& status);

@@ -45,7 +45,7 @@ class CliTest : public CommandTest {
   }
 };
 
-const char* const kVerbs[] = {"train", "eval", "predict", "grad", "show", "check", "fmt", "bench", "ops"};
+const char* const kVerbs[] = {"train", "eval", "predict", "grad", "show", "check", "fmt", "bench", "ops", "help"};
 
 TEST_F(CliTest, HelpSaysWhatThereIsAndExitsWithZero) {
   const CommandResult help = Gradus("--help");

@@ -1,0 +1,122 @@
+// gradus help: what a name means, in the words of the reference.
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "frontend/suggest.h"
+#include "tools/reference.h"
+#include "tools/terminal_text.h"
+#include "tools/verb.h"
+
+namespace gradus::tools {
+namespace {
+
+constexpr char kAbout[] =
+    "Say what a name means.\n"
+    "\n"
+    "Print what the reference says of a name: an operation, a function, layer, optimizer or schedule of the library, "
+    "a\n"
+    "verb of this command. Without a name, list what there is.\n"
+    "\n"
+    "  gradus help\n"
+    "  gradus help gelu\n"
+    "  gradus help '**'\n"
+    "  gradus help --page library          a whole page of docs/, as Markdown\n"
+    "  gradus help --plot gelu             the function and its derivative, as an SVG file";
+
+struct HelpOptions {
+  std::string name, page, plot;
+};
+
+std::vector<Topic> VerbTopics(const CLI::App& gradus) {
+  std::vector<Topic> topics;
+  for (const CLI::App* verb : gradus.get_subcommands([](const CLI::App*) { return true; })) {
+    topics.push_back({verb->get_name(), "Verbs of the command", [verb] {
+                        std::string help = verb->help();
+                        help.resize(std::min(help.size(), help.find("\n\nExit codes:")));
+                        return CodeBlock(help);
+                      }});
+  }
+  return topics;
+}
+
+std::vector<Topic> AllTopics(const CLI::App& gradus) {
+  std::vector<Topic> all;
+  for (std::vector<Topic> topics : {OperationTopics(), LibraryTopics(), VerbTopics(gradus)}) {
+    all.insert(all.end(), topics.begin(), topics.end());
+  }
+  return all;
+}
+
+int List(const std::vector<Topic>& topics) {
+  const TerminalStyle style = StyleOfOutput();
+  std::string text = "`gradus help NAME` says more about each of these.\n";
+  std::vector<std::string> groups;
+  for (const Topic& topic : topics) {
+    if (std::count(groups.begin(), groups.end(), topic.group) == 0) groups.push_back(topic.group);
+  }
+  for (const std::string& group : groups) {
+    std::vector<std::string> names;
+    for (const Topic& topic : topics) {
+      if (topic.group == group) names.push_back(topic.name);
+    }
+    absl::StrAppend(&text, "\n# ", group, "\n", absl::StrJoin(names, " "), "\n");
+  }
+  std::fputs(ForTerminal(text, style).c_str(), stdout);
+  return kSuccess;
+}
+
+int Unknown(const std::string& name, const std::vector<Topic>& topics) {
+  std::vector<std::string> names;
+  for (const Topic& topic : topics) names.push_back(topic.name);
+  const std::string nearest = frontend::Nearest(name, names);
+  std::fprintf(stderr, "gradus: the reference has no %s%s `gradus help` lists what there is\n", name.c_str(),
+               nearest.empty() ? ";" : absl::StrCat(": did you mean ", nearest, "?").c_str());
+  return kUsage;
+}
+
+int Print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return kSuccess;
+}
+
+int Run(const CLI::App& gradus, const HelpOptions& options) {
+  if (options.page == "operations") return Print(OperationsPage());
+  if (options.page == "library") return Print(LibraryPage());
+  const std::vector<Topic> topics = AllTopics(gradus);
+  const std::string& name = options.plot.empty() ? options.name : options.plot;
+  if (name.empty()) return List(topics);
+  std::string text;
+  for (const Topic& topic : topics) {
+    if (topic.name != name && (topic.symbol.empty() || topic.symbol != name)) continue;
+    if (options.plot.empty()) {
+      absl::StrAppend(&text, "# ", topic.name, " (", topic.group, ")\n\n", topic.text(), "\n\n");
+    } else if (topic.plot != nullptr && text.empty()) {
+      text = topic.plot();
+    }
+  }
+  if (!options.plot.empty() && text.empty()) {
+    std::fprintf(stderr, "gradus: there is no plot of %s\n", name.c_str());
+    return kUsage;
+  }
+  if (text.empty()) return Unknown(name, topics);
+  return Print(options.plot.empty() ? ForTerminal(text, StyleOfOutput()) : text);
+}
+
+}  // namespace
+
+void AddHelp(CLI::App& gradus, Action& action) {
+  auto options = std::make_shared<HelpOptions>();
+  CLI::App* verb = gradus.add_subcommand("help", kAbout);
+  verb->add_option("name", options->name, "What to look up");
+  verb->add_option("--page", options->page, "A page of docs/ instead")
+      ->check(CLI::IsMember({"operations", "library"}))
+      ->type_name("operations|library");
+  verb->add_option("--plot", options->plot, "The plot of a function or schedule instead, as SVG")->type_name("NAME");
+  const CLI::App* all = &gradus;
+  verb->callback([options, all, &action] { action = [options, all] { return Run(*all, *options); }; });
+}
+
+}  // namespace gradus::tools

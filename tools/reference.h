@@ -1,0 +1,31 @@
+// The reference: one topic for every name that a program or the command line can hold. The pages under docs/ and
+// `gradus help NAME` are the same topics, the one as Markdown, the other on a terminal.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace gradus::tools {
+
+struct Topic {
+  std::string name;                             // `relu`
+  std::string group;                            // `Activations`
+  std::function<std::string()> text;            // Markdown without a heading; computed when it is wanted
+  std::string symbol = "";                      // another way to ask for it: `+`
+  std::function<std::string()> plot = nullptr;  // an SVG file, or an empty text where there is none
+};
+
+std::vector<Topic> OperationTopics();
+std::vector<Topic> LibraryTopics();
+
+// The pages of docs/, by the name that `gradus help --page` takes.
+std::string OperationsPage();  // docs/ops.md
+std::string LibraryPage();     // docs/reference/library.md
+
+// ```code```, as a Markdown block; nothing for an empty text.
+std::string CodeBlock(absl::string_view code);
+
+}  // namespace gradus::tools
