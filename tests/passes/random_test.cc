@@ -65,7 +65,7 @@ TEST(RandomPassTest, EveryPassIsHonestAndGivesTheSameOnTheReparsedText) {
 }
 
 TEST(RandomPassTest, FusionChangesNoBit) {
-  int fused = 0;
+  uint64_t fused = 0;
   for (uint64_t seed = 0; seed < Graphs(); ++seed) {
     ir::Graph graph = testing_support::RandomGraph(seed, {.statements = 30, .gradient = seed % 2 == 1});
     RunOptions options;
@@ -87,11 +87,11 @@ TEST(RandomPassTest, FusionChangesNoBit) {
       ASSERT_THAT(ir::ClassifyRegion(*s->region), IsOk()) << ir::Print(*s);
     }
   }
-  EXPECT_GT(fused, 200);
+  EXPECT_GT(fused, Graphs() / 2);
 }
 
 TEST(RandomPassTest, EveryPlanIsSoundWithAnyNumberOfThreads) {
-  int in_place = 0;
+  uint64_t in_place = 0;
   for (uint64_t seed = 0; seed < Graphs(); ++seed) {
     const ir::Graph original = testing_support::RandomGraph(
         seed, {.statements = 30, .gradient = seed % 2 == 1, .max_elements = seed % 4 < 2 ? 6000 : 100000});
@@ -111,7 +111,7 @@ TEST(RandomPassTest, EveryPlanIsSoundWithAnyNumberOfThreads) {
       ASSERT_THAT(VerifyPlan(*reread), IsOk());
     }
   }
-  EXPECT_GT(in_place, 100);
+  EXPECT_GT(in_place, Graphs() / 3);
 }
 
 TEST(RandomPassTest, ABisectionPlansAProgramWhateverItsLimit) {
