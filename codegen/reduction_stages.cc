@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "ir/cost.h"
 
 namespace gradus::codegen {
 namespace {
@@ -21,25 +22,6 @@ int StageOf(const RegionCode& code, const ir::Value* value, absl::flat_hash_map<
   const Op op = value->definition->op;
   if (ir::IsReduction(op) || op == Op::kArgMax || op == Op::kArgMin) ++stage;
   return known[value] = stage;
-}
-
-bool IsDear(Op op) {
-  switch (op) {
-    case Op::kExp:
-    case Op::kLog:
-    case Op::kSin:
-    case Op::kCos:
-    case Op::kTanh:
-    case Op::kSigmoid:
-    case Op::kErf:
-    case Op::kPow:
-    case Op::kDiv:
-    case Op::kSqrt:
-    case Op::kRsqrt:
-      return true;
-    default:
-      return false;
-  }
 }
 
 // Adds what a pass computes within the space for `value`.
@@ -92,7 +74,7 @@ std::vector<KeptValue> FindKept(const RegionCode& code, uint64_t reduced_mask,
     }
   }
   for (const auto& s : code.region().statements) {
-    if (!IsDear(s->op)) continue;
+    if (!ir::IsDear(s->op)) continue;
     const ir::Value* value = s->result();
     int first = -1;
     int last = -1;

@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/cost.h"
 #include "passes/fuse_build.h"
 #include "passes/fuse_groups.h"
 #include "passes/fuse_order.h"
@@ -38,29 +39,6 @@ constexpr int64_t kSmallKernel = 8192;
 constexpr ptrdiff_t kMaxNeighbours = 32;
 // As many values around a product are looked at for the states that its update reads.
 constexpr size_t kMaxUpdateValues = 1024;
-
-bool IsCheap(Op op) {
-  switch (op) {
-    case Op::kExp:
-    case Op::kLog:
-    case Op::kSin:
-    case Op::kCos:
-    case Op::kTanh:
-    case Op::kSigmoid:
-    case Op::kErf:
-    case Op::kPow:
-    case Op::kDiv:
-    case Op::kSqrt:
-    case Op::kRsqrt:
-    case Op::kMod:
-    case Op::kFloorDiv:
-    case Op::kRandomBits:
-    case Op::kGather:
-      return false;
-    default:
-      return true;
-  }
-}
 
 struct Decision {
   bool allowed = true;
@@ -141,7 +119,7 @@ class Fuser {
     absl::flat_hash_set<int> moved;
     for (int node = groups_.size() - 1; node >= 0; --node) {
       const Statement& s = groups_.statement(node);
-      if (!groups_.may_fuse(node) || !ir::IsElementwise(s.op) || !IsCheap(s.op)) continue;
+      if (!groups_.may_fuse(node) || !ir::IsElementwise(s.op) || ir::IsDear(s.op)) continue;
       const int from = groups_.group(node), into = groups_.OnlyReader(node);
       if (into < 0 || into == from || groups_.members(from).size() == 1) continue;
       if (!groups_.may_fuse(groups_.members(into).front()) || !ReadsWhatIsStored(s, from, into)) continue;
@@ -197,8 +175,9 @@ class Fuser {
     }
     if (form->kind == RegionKind::kRow) {
       const int64_t rows = ir::ElementCount(form->reduced).value(), all = ir::ElementCount(form->space).value();
-      const bool computes = std::any_of(view.statements.begin(), view.statements.end(),
-                                        [](const Statement* s) { return ir::IsElementwise(s->op) && !IsCheap(s->op); });
+      const bool computes = std::any_of(view.statements.begin(), view.statements.end(), [](const Statement* s) {
+        return ir::IsElementwise(s->op) && ir::IsDear(s->op);
+      });
       if (rows < kMinRows && all > kManyElements && (computes || view.yields.size() > 1)) {
         return Forbid("it would leave one thread ", all / rows, " elements of a row to compute");
       }
@@ -217,7 +196,7 @@ class Fuser {
       if (form.kind == RegionKind::kRow && !shape.empty() && shape.back() == 1) continue;  // once a row
       if (s.result()->type.elements().value() >= ir::ElementCount(form.space).value()) continue;
       ++repeated;
-      if (!IsCheap(s.op) || repeated > kMaxRepeated) {
+      if (ir::IsDear(s.op) || repeated > kMaxRepeated) {
         return Forbid(groups_.DisplayName(*s.result()), " : ", ToString(s.result()->type),
                       " would be computed for each of ", ir::ToString(form.space));
       }
