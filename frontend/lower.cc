@@ -155,11 +155,13 @@ absl::StatusOr<ir::Graph> LowerInitializers(const ir::Graph& graph) {
   Lowering evaluate(module, options, Entry::kInitialize, diagnostics);
   const auto& definitions = module.program().definitions;
   CHECK(definitions.size() == declarations.size()) << "one function a declaration";
+  std::map<std::string, ir::Value*> earlier;
   for (size_t i = 0; i < declarations.size(); ++i) {
     const auto* function = definitions[i].As<ast::Function>();
     const ast::Expression& value = *function->body[0].As<ast::Return>()->values[0];
     initial.push_back({declarations[i]->result()->name, declarations[i]->result()->type,
-                       evaluate.EvaluateInitializer(value), value.range});
+                       evaluate.EvaluateInitializer(value, earlier), value.range});
+    earlier.emplace(initial.back().name, declarations[i]->result());
   }
   RETURN_IF_ERROR(diagnostics.ToStatus());
   ir::Graph result = InitializeGraph(module, options, diagnostics, initial, absl::StrCat(stem, ".initialize"));

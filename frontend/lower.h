@@ -76,6 +76,7 @@ struct Program {
   absl::optional<int64_t> epochs;
   absl::optional<int64_t> steps;
   int64_t seed = 0;
+  int64_t accumulate = 1;  // batches an update: the step entry runs that often for it
   std::vector<ir::NamedSize> dims;
   std::vector<ProgramInput> inputs;     // of the model, as declared
   std::vector<std::string> objectives;  // outputs of the step, in text order

@@ -154,7 +154,11 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
   if (select && operands[0].As<bool>() != nullptr) return *operands[0].As<bool>() ? operands[1] : operands[2];
   bool weak = false;
   if (!element) {
-    for (const Item& operand : operands) weak |= operand.As<TensorItem>() != nullptr && operand.As<TensorItem>()->weak;
+    // A weak bool is the condition of a `where` between numbers that depend on the step.
+    for (const Item& operand : operands) {
+      const TensorItem* tensor = operand.As<TensorItem>();
+      weak |= tensor != nullptr && tensor->weak && (select || tensor->value->type.element == ir::DType::kF64);
+    }
     if (weak) element = ir::DType::kF64;
   }
   if (!element) {
@@ -201,7 +205,10 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
   }
   ir::Value* result = Emit(op, values);
   if (result == nullptr) return Poison();
-  const bool stays_weak = weak && result->type.element == ir::DType::kF64;
+  bool of_step = false;
+  for (const Item& operand : operands) of_step |= operand.As<TensorItem>() != nullptr && operand.As<TensorItem>()->weak;
+  const bool stays_weak = result->type.element == ir::DType::kBool ? of_step && !any_strong
+                                                                   : weak && result->type.element == ir::DType::kF64;
   return TensorItem{result, stays_weak};
 }
 

@@ -297,7 +297,8 @@ absl::optional<ir::Tensor> Lowering::LiteralTensor(const Item& item, ir::DType t
 ir::Value* Lowering::AsTensor(const Item& item, SourceRange where, absl::optional<ir::DType> type) {
   if (item.poisoned()) return nullptr;
   if (const TensorItem* tensor = item.As<TensorItem>()) {
-    return tensor->weak && type ? ConvertTo(tensor->value, *type) : tensor->value;
+    return tensor->weak && type && ir::IsFloat(tensor->value->type.element) ? ConvertTo(tensor->value, *type)
+                                                                            : tensor->value;
   }
   if (!type) type = NaturalType(item);
   const bool literal = item.As<Number>() != nullptr || item.As<bool>() != nullptr || item.As<ListItem>() != nullptr;

@@ -86,6 +86,7 @@ void Lowering::LowerModel(const ast::Model& model, int unit, const ast::Train* t
   model_scope_.unit = unit;
   {
     Restore in_scope(scope_, &model_scope_);
+    if (program_.accumulate > 1) UpdateCount();  // before any region
     Execute(model.body);
     CommitStates(model_scope_);
     if (entry_ == Entry::kPredict && pending_outputs_.empty() && diagnostics_.ok()) {

@@ -155,7 +155,7 @@ absl::optional<Item> Lowering::LookUpGlobal(const std::string& name, int unit, S
     if (auto item = FindInUnit(static_cast<int>(i), name)) return item;
   }
   if (name == "step" || name == "epoch") {
-    ir::Value* raw = StepInput(name);
+    ir::Value* raw = name == "step" ? UpdateCount() : StepInput(name);
     return Item(TensorItem{ConvertTo(raw, ir::DType::kF64), true});
   }
   if (name == "training") return Item(entry_ == Entry::kStep);

@@ -58,7 +58,12 @@ Item Lowering::InitialValue(const Item& initializer, const ir::Type& type, const
     function = *bare;
   }
   Item result;
-  if (function.function != nullptr) {
+  if (const TensorItem* original = initializer.As<TensorItem>()) {
+    // A copy of a parameter, whose initial value has been computed.
+    for (const ir::Output& output : graph_.outputs) {
+      if (output.name == original->value->name) result = TensorItem{output.value};
+    }
+  } else if (function.function != nullptr) {
     const auto& parameters = function.function->parameters;
     if (parameters.empty() || parameters[0].name.text != "shape") {
       return Fail(where,
@@ -106,6 +111,13 @@ std::string ArgumentText(const Item& item) {
 
 }  // namespace
 
+bool Lowering::IsLibraryInitializer(absl::string_view name) const {
+  const auto item = FromLibrary(name);
+  const FunctionItem* function = item ? item->As<FunctionItem>() : nullptr;
+  return function != nullptr && !function->function->parameters.empty() &&
+         function->function->parameters[0].name.text == "shape";
+}
+
 std::string Lowering::InitializerText(const Item& initializer, const ir::Type& type, SourceRange where) {
   if (const FunctionItem* function = initializer.As<FunctionItem>()) {
     const auto& parameters = function->function->parameters;
@@ -126,6 +138,21 @@ std::string Lowering::InitializerText(const Item& initializer, const ir::Type& t
       absl::StrAppend(&text, i == 0 ? "(" : ", ", call->arguments[i].first, "=", value);
     }
     return call->arguments.empty() ? text : text + ")";
+  }
+  if (const TensorItem* tensor = initializer.As<TensorItem>();
+      tensor != nullptr && tensor->value->definition != nullptr && tensor->value->definition->op == Op::kParam) {
+    const std::string& name = tensor->value->name;
+    if (tensor->value->type != type) {
+      Error(where, absl::StrCat("the initial value is ", name, ", which is ", ir::ToString(tensor->value->type),
+                                ", but the declaration is ", ir::ToString(type)));
+      return "";
+    }
+    if (IsLibraryInitializer(name)) {
+      Error(where, absl::StrCat("a copy of the parameter ", name, " would read as the initialiser ", name))
+          .Help("another name for the parameter");
+      return "";
+    }
+    return name;
   }
   if (initializer.As<TensorItem>() != nullptr ||
       (initializer.As<Number>() == nullptr && initializer.As<bool>() == nullptr &&
@@ -165,7 +192,11 @@ void Lowering::LowerInitial(absl::Span<const Initial> initial) {
   }
 }
 
-Item Lowering::EvaluateInitializer(const ast::Expression& expression) {
+Item Lowering::EvaluateInitializer(const ast::Expression& expression,
+                                   const std::map<std::string, ir::Value*>& earlier) {
+  if (const ast::Name* name = expression.As<ast::Name>(); name != nullptr && !IsLibraryInitializer(name->text)) {
+    if (const auto found = earlier.find(name->text); found != earlier.end()) return TensorItem{found->second};
+  }
   Restore in_scope(scope_, &model_scope_);
   return Evaluate(expression);
 }

@@ -5,20 +5,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "frontend/lowering.h"
+#include "frontend/objective.h"
 
 namespace gradus::frontend {
 namespace {
-
-// `fc2.*`, `*.b`: `*` stands for any characters.
-bool Matches(absl::string_view pattern, absl::string_view name) {
-  if (pattern.empty()) return name.empty();
-  if (pattern[0] != '*') return !name.empty() && pattern[0] == name[0] && Matches(pattern.substr(1), name.substr(1));
-  for (size_t i = 0; i <= name.size(); ++i) {
-    if (Matches(pattern.substr(1), name.substr(i))) return true;
-  }
-  return false;
-}
 
 absl::string_view NameOf(ast::SettingKind kind) {
   switch (kind) {
@@ -41,16 +31,6 @@ absl::string_view NameOf(ast::SettingKind kind) {
 }
 
 }  // namespace
-
-struct Lowering::Objective {
-  const ast::Minimize* minimize = nullptr;
-  SourceRange where;
-  std::string name;
-  ir::Value* value = nullptr;
-  std::vector<std::pair<const ast::Optimizer*, SourceRange>> optimizers;
-  std::vector<ir::Value*> parameters;
-  std::vector<ir::Value*> gradients;
-};
 
 void Lowering::ReadSettings(const ast::Train& train) {
   std::set<ast::SettingKind> seen;
@@ -75,7 +55,8 @@ void Lowering::ReadSettings(const ast::Train& train) {
         break;
       case ast::SettingKind::kEpochs:
       case ast::SettingKind::kSteps:
-      case ast::SettingKind::kSeed: {
+      case ast::SettingKind::kSeed:
+      case ast::SettingKind::kAccumulate: {
         const auto value = AsInteger(Evaluate(*setting->value), setting->value->range, what);
         if (!value) break;
         if (*value < (setting->kind == ast::SettingKind::kSeed ? 0 : 1)) {
@@ -84,13 +65,20 @@ void Lowering::ReadSettings(const ast::Train& train) {
           program_.epochs = value;
         } else if (setting->kind == ast::SettingKind::kSteps) {
           program_.steps = value;
+        } else if (setting->kind == ast::SettingKind::kAccumulate) {
+          program_.accumulate = *value;
+          accumulate_place_ = item.range;
         } else {
           program_.seed = *value;
         }
         break;
       }
-      default:
-        Error(item.range, absl::StrCat(what, " is not there yet"));
+      case ast::SettingKind::kClip:
+        clip_ = &item;
+        break;
+      case ast::SettingKind::kEma:
+        ema_ = &item;
+        break;
     }
   }
 }
@@ -107,7 +95,9 @@ void Lowering::LowerTrain(const ast::Train& train, int unit) {
   std::vector<std::pair<const ast::Optimizer*, SourceRange>> early;
   for (const ast::TrainItem& item : train.items) {
     if (const auto* minimize = item.As<ast::Minimize>()) {
-      objectives.push_back({minimize, item.range, "", nullptr, {}, {}, {}});
+      Objective& objective = objectives.emplace_back();
+      objective.minimize = minimize;
+      objective.where = item.range;
     } else if (const auto* optimizer = item.As<ast::Optimizer>()) {
       (objectives.empty() ? early : objectives.back().optimizers).emplace_back(optimizer, item.range);
     }
@@ -144,7 +134,11 @@ void Lowering::LowerTrain(const ast::Train& train, int unit) {
     builder_.SetSection("update");
   }
   for (Objective& objective : objectives) Update(objective);
-  if (entry_ != Entry::kStep) return;
+  if (entry_ != Entry::kStep) {
+    // What is evaluated and predicted with is the average.
+    ir::ReplaceUses(graph_, averages_);
+    return;
+  }
   // Updates apply together, after everything has read the old values.
   const auto next = [this](ir::Value* old, ir::Value* value) {
     const ir::Statement* definition = value->definition;
@@ -207,138 +201,18 @@ bool Lowering::LowerObjective(Objective& objective) {
       }
     }
   }
+  std::erase_if(objective.parameters, [&](const ir::Value* w) {
+    const auto* chosen = objective.OptimizerOf(w->name);
+    return chosen != nullptr && IsFrozen(*chosen->first);
+  });
   if (objective.optimizers.empty()) {
     Error(objective.where, absl::StrCat("nothing says how ", objective.name, " is minimized"))
         .Help("optimizer sgd(lr=0.1), or optimizer adam");
+  } else if (objective.parameters.empty() && diagnostics_.size() == errors) {
+    Error(objective.where,
+          absl::StrCat("every parameter of ", objective.name, " is frozen: there is nothing to train"));
   }
   return diagnostics_.size() == errors;
-}
-
-// Instantiates the optimizers, once a parameter, so that every entry has their states; applies them in a step.
-void Lowering::Update(Objective& objective) {
-  struct Group {
-    LayerItem layer;
-    std::vector<std::pair<std::string, Item>> arguments;
-    const ast::Optimizer* optimizer;
-    ir::Value* due = nullptr;  // a bool: whether this step updates; null: every step
-  };
-  std::vector<Group> groups;
-  const auto due = [this](const ast::ExpressionPtr& every) -> ir::Value* {
-    if (every == nullptr) return nullptr;
-    const auto k = AsInteger(Evaluate(*every), every->range, "every");
-    if (!k) return nullptr;
-    if (*k < 1) Error(every->range, absl::StrCat("every cannot be ", *k));
-    if (*k <= 1 || entry_ != Entry::kStep) return nullptr;
-    Restore place(place_, every->range);
-    const Item remainder = Elementwise(Op::kMod, {TensorItem{StepInput("step")}, Number::Integer(*k)}, every->range);
-    const Item now = Elementwise(Op::kEqual, {remainder, Number::Integer(0)}, every->range);
-    Hint(now, absl::StrCat("every.", *k));
-    return now.As<TensorItem>() == nullptr ? nullptr : now.As<TensorItem>()->value;
-  };
-  ir::Value* objective_due = due(objective.minimize->every);
-  bool rest = false;
-  for (const auto& [optimizer, where] : objective.optimizers) {
-    if (optimizer->parameters.empty() && std::exchange(rest, true)) {
-      Error(where, absl::StrCat("two optimizers are for all parameters of ", objective.name))
-          .Help("optimizer … for *.b, say, takes some of them");
-      return;
-    }
-    const ast::Expression& expression = *optimizer->value;
-    const ast::Call* call = expression.As<ast::Call>();
-    const Item callee = Evaluate(call == nullptr ? expression : *call->callee);
-    if (callee.poisoned()) return;
-    const LayerItem* layer = callee.As<LayerItem>();
-    if (layer == nullptr || layer->layer->parameters.empty() || layer->layer->parameters[0].name.text != "w" ||
-        !layer->layer->apply) {
-      Error(expression.range, absl::StrCat(Describe(callee), " is no optimizer"))
-          .Help("an optimizer is a layer whose first parameter is w and whose apply(g) returns the new w");
-      return;
-    }
-    const std::string& what = layer->layer->name.text;
-    of_ = what;
-    Restore name(statement_name_, what);
-    Restore place(place_, expression.range);
-    Group group{*layer, {}, optimizer, nullptr};
-    if (call != nullptr) {
-      auto arguments = BindArguments(what, layer->layer->parameters, *call, 1);
-      if (!arguments) return;
-      for (auto& [key, item] : *arguments) {
-        Hint(item, absl::StrCat(what, ".", key));
-        const Number* number = item.As<Number>();
-        if (number == nullptr || std::isfinite(number->AsDouble())) continue;
-        Error(expression.range, absl::StrCat(key, " of ", what, " is ", ToString(*number), ", and must be finite"));
-        return;
-      }
-      group.arguments = *std::move(arguments);
-    }
-    group.due = due(optimizer->every);
-    groups.push_back(std::move(group));
-  }
-  for (size_t i = 0; i < objective.parameters.size(); ++i) {
-    ir::Value* w = objective.parameters[i];
-    // The first group that names the parameter; else the one that names none.
-    const Group* chosen = nullptr;
-    for (const Group& group : groups) {
-      const auto& patterns = group.optimizer->parameters;
-      const bool named = std::any_of(patterns.begin(), patterns.end(),
-                                     [&](const ast::Pattern& p) { return Matches(p.text, w->name); });
-      if (named) {
-        chosen = &group;
-        break;
-      }
-      if (patterns.empty() && chosen == nullptr) chosen = &group;
-    }
-    if (chosen == nullptr) {
-      Error(objective.where, absl::StrCat("no optimizer is for ", w->name))
-          .Help("an optimizer without `for` takes all others");
-      continue;
-    }
-    const SourceRange where = chosen->optimizer->value->range;
-    if (std::any_of(updates_.begin(), updates_.end(), [&](const auto& u) { return u.first == w; }) ||
-        !updated_.insert(w).second) {
-      Error(objective.where, absl::StrCat(w->name, " is updated by two objectives"))
-          .Help("minimize … wrt … narrows one");
-      continue;
-    }
-    of_ = chosen->layer.layer->name.text;
-    auto arguments = chosen->arguments;
-    arguments.emplace_back("w", TensorItem{w});
-    Restore name(statement_name_, w->name);
-    const Item made = MakeInstance(chosen->layer, std::move(arguments), where);
-    const auto* instance = made.As<std::shared_ptr<Instance>>();
-    if (instance == nullptr) return;
-    optimizers_.push_back(*instance);
-    Instance& optimizer = **instance;
-    optimizer.path = w->name;
-    const size_t errors = diagnostics_.size();
-    Build(optimizer);
-    if (entry_ == Entry::kStep) {
-      Restore place(place_, where);
-      const std::string g =
-          optimizer.layer.layer->apply->parameters.empty() ? "" : optimizer.layer.layer->apply->parameters[0].name.text;
-      const Item updated = Apply(optimizer, {{g, TensorItem{objective.gradients[i]}}}, where);
-      ir::Value* value = AsTensor(updated, where, w->type.element);
-      if (value != nullptr && value->type != w->type) {
-        Error(where, absl::StrCat(of_, " gives ", ir::ToString(value->type), " for ", w->name, ", which is ",
-                                  ir::ToString(w->type)));
-        value = nullptr;
-      }
-      std::vector<ir::Value*> conditions;
-      for (ir::Value* condition : {objective_due, chosen->due}) {
-        if (condition == nullptr || value == nullptr) continue;
-        value = Emit(Op::kSelect, {condition, value, w});
-        for (auto& [state, slot] : optimizer.scope.states) {
-          if (slot->current != slot->declared)
-            slot->current = Emit(Op::kSelect, {condition, slot->current, slot->declared});
-        }
-      }
-      if (value != nullptr) updates_.emplace_back(w, value);
-    }
-    of_.clear();
-    // One parameter says what is wrong with the optimizer.
-    if (diagnostics_.size() != errors) return;
-  }
-  of_.clear();
 }
 
 }  // namespace gradus::frontend

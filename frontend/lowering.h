@@ -15,8 +15,10 @@
 //   lower_random.cc        random bits and their keys, initialisers
 //   lower_statement.cc     declarations and statements
 //   lower_model.cc         models and their entries
-//   lower_train.cc         objectives and optimizers
-//   lower_recipe.cc        metrics and data
+//   lower_train.cc         settings and objectives of a recipe
+//   lower_update.cc        accumulation, clipping, optimizers, averages
+//   lower_metric.cc        metrics
+//   lower_data.cc          data
 //   lower_finish.cc        the statements in their final order and names
 #pragma once
 
@@ -80,8 +82,8 @@ class Lowering {
   void LowerInitial(absl::Span<const Initial> initial);
   // Of the params, then of the states: as a graph declares them.
   std::vector<Initial> initial() const;
-  // The value of `fn initial() = …` of a one-function module, as an initialiser.
-  Item EvaluateInitializer(const ast::Expression& expression);
+  // The value of `fn initial() = …`, as an initialiser; the name of one of the `earlier` parameters means a copy.
+  Item EvaluateInitializer(const ast::Expression& expression, const std::map<std::string, ir::Value*>& earlier);
 
  private:
   friend struct BuiltinTable;
@@ -208,6 +210,7 @@ class Lowering {
   // ---- lower_random.cc
   Item RandomBits(const Items& arguments, SourceRange where);
   Item InitialValue(const Item& initializer, const ir::Type& type, const std::string& path, SourceRange where);
+  bool IsLibraryInitializer(absl::string_view name) const;
   std::string InitializerText(const Item& initializer, const ir::Type& type, SourceRange where);
 
   // ---- lower_statement.cc
@@ -239,6 +242,21 @@ class Lowering {
   // The dims and other static names of a model, for an expression beside it.
   void InheritStatics(const Lowering& other);
   bool LowerObjective(Objective& objective);
+
+  // ---- lower_update.cc
+  struct Group;
+  // The number of this step's update, from 1: an i64 scalar.
+  ir::Value* UpdateCount();
+  // A function or layer of the library alone.
+  absl::optional<Item> FromLibrary(absl::string_view name) const;
+  // A bool of the step, hinted `name`: whether count % every == 0.
+  ir::Value* EveryTime(ir::Value* count, int64_t every, const std::string& name, SourceRange where);
+  absl::optional<std::vector<std::pair<std::string, Item>>> RecipeArguments(
+      const std::string& what, const std::vector<ast::Parameter>& parameters, const ast::Call* call, SourceRange where);
+  bool ReadGroups(const Objective& objective, std::vector<Group>& groups);
+  void Accumulate(Objective& objective);
+  bool Clip(Objective& objective);
+  absl::optional<Item> AverageDecay();
   void Update(Objective& objective);
 
   // ---- lower_finish.cc
@@ -303,7 +321,13 @@ class Lowering {
   std::vector<std::unique_ptr<StateSlot>> slots_;           // in the order of declaration
   std::vector<std::pair<ir::Value*, ir::Value*>> updates_;  // params and their next values
   std::set<const ir::Value*> updated_;
-  std::vector<std::shared_ptr<Instance>> optimizers_;
+  std::vector<std::shared_ptr<Instance>> optimizers_;  // and what else a recipe keeps of a parameter
+  const ast::TrainItem* clip_ = nullptr;
+  const ast::TrainItem* ema_ = nullptr;
+  SourceRange accumulate_place_;
+  ir::Value* update_ = nullptr;  // the count of updates, where it is not `step`
+  ir::Value* due_ = nullptr;     // of the step: whether this batch completes an update; null: every one does
+  ir::ValueMap averages_;        // params and the averages of their values
   bool describe_ = false;
 };
 

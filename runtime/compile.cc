@@ -199,8 +199,20 @@ absl::Status InitializeState(const ir::Graph& initialize, int64_t seed, const st
   declared["step"] = ir::Tensor::Scalar<int64_t>(0);
   declared["epoch"] = ir::Tensor::Scalar<int64_t>(0);
   ASSIGN_OR_RETURN(const ir::StepValues initial, ir::Interpret(wanted, declared));
+  const auto initial_value = [&](absl::string_view name) -> const ir::Value* {
+    const auto& outputs = initialize.outputs;
+    const auto found =
+        std::find_if(outputs.begin(), outputs.end(), [&](const ir::Output& output) { return output.name == name; });
+    return found == outputs.end() ? nullptr : found->value;
+  };
   for (const NamedType& state : states) {
-    const auto loaded = given.find(state.name);
+    auto loaded = given.find(state.name);
+    if (loaded == given.end()) {
+      // What begins as a copy of a given parameter, such as an average of it, begins as what was given.
+      loaded = std::find_if(given.begin(), given.end(), [&](const auto& parameter) {
+        return initial_value(parameter.first) == initial_value(state.name);
+      });
+    }
     if (loaded == given.end()) {
       executable.WriteState(state.name, initial.outputs.at(state.name));
       continue;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
@@ -211,11 +212,16 @@ std::vector<int64_t> BatchSizes(const Dataset& data) {
 
 absl::StatusOr<TrainingPlan> PlanTraining(const frontend::Program& program, const Dataset& data) {
   TrainingPlan plan;
-  plan.steps_per_epoch = data.examples == 0 ? 1 : data.examples / data.batch;
-  plan.dropped = data.examples % data.batch;
+  // As one batch of all the examples of an update would.
+  plan.batches_per_step = program.accumulate;
+  const ir::Size examples = ir::Size(data.batch) * ir::Size(program.accumulate);
+  const int64_t update = examples.ok() ? examples.value() : std::numeric_limits<int64_t>::max();
+  plan.steps_per_epoch = data.examples == 0 ? 1 : data.examples / update;
+  plan.dropped = data.examples % update;
   if (plan.steps_per_epoch == 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the data have ", data.examples, " examples, fewer than one batch of ", data.batch));
+        absl::StrCat("the data have ", data.examples, " examples, fewer than one batch of ", data.batch,
+                     program.accumulate == 1 ? "" : absl::StrCat(" accumulated ", program.accumulate, " times")));
   }
   plan.epochs = program.epochs.value_or(0);
   plan.steps = program.steps.value_or(0);
@@ -228,6 +234,10 @@ absl::StatusOr<TrainingPlan> PlanTraining(const frontend::Program& program, cons
         absl::StrCat(plan.steps > kMaxSteps ? absl::StrCat(plan.steps, " steps")
                                             : absl::StrCat(plan.epochs, " epochs of ", plan.steps_per_epoch, " steps"),
                      " are above the limit of ", kMaxSteps, " steps (training limit)"));
+  }
+  if (!(ir::Size(std::max(plan.steps, all.value())) * ir::Size(plan.batches_per_step)).ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("accumulate ", plan.batches_per_step, " of so many steps are more batches than can be counted"));
   }
   plan.total_steps = program.steps ? *program.steps : all.value();
   if (program.steps && program.epochs) plan.total_steps = std::min(plan.total_steps, all.value());
@@ -253,7 +263,8 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
   for (int64_t epoch = 1, finished = 0; finished < plan.total_steps; ++epoch) {
     executable.set_epoch(epoch);
     ShuffleOrder(absl::MakeSpan(order), seed, epoch);
-    const int64_t in_epoch = std::min(plan.steps_per_epoch, plan.total_steps - finished);
+    const int64_t updates = std::min(plan.steps_per_epoch, plan.total_steps - finished);
+    const int64_t in_epoch = updates * plan.batches_per_step;  // what follows counts batches
     sums.Clear();
     const Clock::time_point start = Clock::now();
     for (int64_t step = 0; step < in_epoch;) {
@@ -265,7 +276,8 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
       sums.Add(ran, static_cast<double>(data.batch));
       std::string which;
       if (const int64_t bad = sums.FirstNotFinite(program.objectives, ran, which); bad >= 0) {
-        return absl::OutOfRangeError(absl::StrCat("step ", finished + step + bad + 1, " (epoch ", epoch, "): ", which,
+        return absl::OutOfRangeError(absl::StrCat("step ", finished + (step + bad) / plan.batches_per_step + 1,
+                                                  " (epoch ", epoch, "): ", which,
                                                   " is not finite; a smaller learning rate often helps"));
       }
       step += ran;
@@ -275,9 +287,11 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
                            static_cast<double>(step * data.batch) / SecondsSince(start));
       }
       if (Clock::now() - chunk_start < kChunkTime / 2) chunk = std::min(chunk * 2, kMaxChunk);
-      if (executable.TakeStop()) return absl::CancelledError(absl::StrCat("stopped after step ", finished + step));
+      if (executable.TakeStop()) {
+        return absl::CancelledError(absl::StrCat("stopped after step ", finished + step / plan.batches_per_step));
+      }
     }
-    finished += in_epoch;
+    finished += updates;
     report.epoch = epoch;
     report.step = finished;
     report.seconds = SecondsSince(start);

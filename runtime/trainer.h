@@ -27,13 +27,14 @@ struct EntryIndex {
 };
 
 struct TrainingPlan {
-  int64_t epochs = 0;           // 0: `steps` alone says how long
-  int64_t steps = 0;            // in all; 0: epochs alone
-  int64_t steps_per_epoch = 0;  // whole batches
-  int64_t dropped = 0;          // examples of an epoch that fill no batch
+  int64_t epochs = 0;            // 0: `steps` alone says how long
+  int64_t steps = 0;             // in all; 0: epochs alone
+  int64_t batches_per_step = 1;  // `accumulate`: each runs the step entry once, the last one updates
+  int64_t steps_per_epoch = 0;   // with all their batches
+  int64_t dropped = 0;           // examples of an epoch that fill no step
   int64_t total_steps = 0;
 };
-// Fails where the data do not fill one batch.
+// Fails where the data do not fill the batches of one step.
 absl::StatusOr<TrainingPlan> PlanTraining(const frontend::Program& program, const Dataset& data);
 
 struct EpochReport {

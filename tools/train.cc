@@ -57,7 +57,8 @@ void PrintHead(const frontend::Program& program, const runtime::Dataset& data, c
     absl::StrAppend(&text, "the same data at every step");
   } else {
     absl::StrAppend(&text, runtime::Grouped(data.examples), " examples, ", runtime::Grouped(plan.steps_per_epoch),
-                    " steps of ", data.batch, " an epoch");
+                    " steps of ", plan.batches_per_step == 1 ? "" : absl::StrCat(plan.batches_per_step, " batches of "),
+                    data.batch, " an epoch");
     if (plan.dropped > 0) absl::StrAppend(&text, " (the ", plan.dropped, " left over are dropped)");
   }
   std::printf("%s; compiled in %s\n", text.c_str(), runtime::HumanSeconds(compile_seconds).c_str());

@@ -77,6 +77,23 @@ TEST(LowerTest, GradientsOfGradientsAreStatementsOfTheForwardPart) { ExpectGolde
 
 TEST(LowerTest, SeveralObjectivesDifferentiateAtTheSameParameters) { ExpectGoldenEntries(kFolder, "gan", kEntries); }
 
+TEST(LowerTest, ARecipeAccumulatesClipsAveragesAndFreezes) {
+  ExpectGoldenEntries(kFolder, "recipe", kEntries);
+  // What begins as a copy of a parameter does so from the printed graph too.
+  const Module module = Load(absl::StrCat(kFolder, "recipe.gr"));
+  auto printed = ReadGraph("printed.gr", PrintEntry(module, Entry::kStep));
+  ASSERT_THAT(printed, IsOk());
+  auto initialize = LowerInitializers(*printed);
+  ASSERT_THAT(initialize, IsOk());
+  const ir::Output* outputs[2] = {};
+  for (const ir::Output& output : initialize->outputs) {
+    if (output.name == "fc2.w") outputs[0] = &output;
+    if (output.name == "fc2.w.ema") outputs[1] = &output;
+  }
+  ASSERT_TRUE(outputs[0] != nullptr && outputs[1] != nullptr);
+  EXPECT_EQ(outputs[0]->value, outputs[1]->value);
+}
+
 TEST(LowerTest, EveryFormOfAnExpressionLowers) {
   ExpectGoldenEntries(kFolder, "forms", absl::MakeConstSpan(kEntries).subspan(2, 2));
   const Module module = Load(absl::StrCat(kFolder, "forms.gr"));

@@ -4,7 +4,8 @@
 
 A case of activations.json and losses.json is one expression of the language with its inputs, its value y and the gradient of
 sum(y * r), r fixed, by every floating-point input. A case of optimizers.json is an optimizer, a parameter, 20 gradients and the
-parameter after each of them; gradients that are left out are those of the case before. Numbers that JSON does not have are the strings "inf", "-inf" and "nan".
+parameter after each of them; gradients that are left out are those of the case before. recipes.json has a small network and its data, then one
+recipe a line: the examples of every batch, every parameter (and its average) after some updates, and what is predicted at the end. Numbers that JSON does not have are the strings "inf", "-inf" and "nan".
 """
 import json
 import math
@@ -382,7 +383,112 @@ def optimizers():
     return cases
 
 
+class Recipe:
+    """What a recipe does, by PyTorch: the parameters of fc2(tanh(fc1(x))) after every update, and what its average predicts."""
+
+    NAMES = {"fc1.w": (3, 4), "fc1.b": (4,), "fc2.w": (4, 2), "fc2.b": (2,)}
+    EXAMPLES = 12
+
+    def __init__(self):
+        generator = torch.Generator().manual_seed(30)
+        self.initial = {name: torch.randn(*shape, generator=generator) * 0.7 for name, shape in self.NAMES.items()}
+        self.x = torch.randn(self.EXAMPLES, 3, generator=generator)
+        self.t = 3 * torch.randn(self.EXAMPLES, 2, generator=generator)
+
+    @staticmethod
+    def forward(w, x):
+        return torch.tanh(x @ w["fc1.w"] + w["fc1.b"]) @ w["fc2.w"] + w["fc2.b"]
+
+    def run(self, name, text, optimizers, batch=4, accumulate=1, clip=None, ema=None, frozen=(), updates=8, scale=1.0):
+        """`optimizers(w)` are those of the groups, `clip(parameters)` works on their gradients; a frozen parameter wants none."""
+        w = {key: torch.nn.Parameter(value.clone(), requires_grad=key not in frozen) for key, value in self.initial.items()}
+        steps = optimizers(w)
+        trained = [p for p in w.values() if p.requires_grad]
+        average = None
+        if ema is not None:
+            holder = torch.nn.ParameterDict({key.replace(".", "_"): p for key, p in w.items()})
+            average = torch.optim.swa_utils.AveragedModel(holder, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(ema))
+            average.update_parameters(holder)  # the first call copies: the average begins as the parameters do
+        generator = torch.Generator().manual_seed(31)
+        batches, values, averages = [], [], []
+        order = []
+        for _ in range(updates):
+            for p in w.values():
+                p.grad = None
+            big = []
+            for _ in range(accumulate):
+                if len(order) < batch:
+                    order = torch.randperm(self.EXAMPLES, generator=generator).tolist()
+                batches.append(order[:batch])
+                big += order[:batch]
+                order = order[batch:]
+            # One batch of all the examples: what accumulation stands for.
+            (scale * F.mse_loss(self.forward(w, self.x[big]), self.t[big])).backward()
+            if clip:
+                clip(trained)
+            for optimizer in steps:
+                optimizer.step()
+            values.append({key: plain(p) for key, p in w.items()})
+            if average is not None:
+                average.update_parameters(holder)
+                averages.append({key: plain(average.module[key.replace(".", "_")]) for key in w})
+        last = {key: average.module[key.replace(".", "_")] if average is not None else p for key, p in w.items()}
+        kept = sorted({1, 2, 3, updates})
+        result = {"name": name, "text": text, "batch": batch, "accumulate": accumulate, "batches": batches,
+                  "values": {i: values[i - 1] for i in kept}}
+        if average is not None:
+            result["averages"] = {i: averages[i - 1] for i in kept}
+        return {**result, "predicted": plain(self.forward(last, self.x[:batch]))}
+
+
+def recipes():
+    recipe = Recipe()
+    cases = []
+    o, utils = torch.optim, torch.nn.utils
+    sgd = lambda w: [o.SGD([p for p in w.values() if p.requires_grad], lr=0.1)]
+    adam = lambda w: [o.Adam([p for p in w.values() if p.requires_grad], lr=0.1)]
+    by_norm = lambda limit: lambda parameters: [utils.clip_grad_norm_([p], limit) for p in parameters]
+
+    def add(name, text, optimizers, **more):
+        cases.append(recipe.run(name, text, optimizers, **more))
+
+    add("full batch", "optimizer sgd(lr=0.1)", sgd, batch=12)
+    add("mini-batch", "optimizer sgd(lr=0.1)", sgd, batch=4)
+    add("one at a time", "optimizer sgd(lr=0.1)", sgd, batch=1, updates=16)
+    add("clip by value", "optimizer sgd(lr=0.1); clip by_value(0.3)", sgd, clip=lambda p: utils.clip_grad_value_(p, 0.3))
+    add("clip by norm", "optimizer sgd(lr=0.1); clip by_norm(0.8)", sgd, clip=by_norm(0.8))
+    add("clip by global norm", "optimizer adam(lr=0.1); clip by_global_norm(1.5)", adam, clip=lambda p: utils.clip_grad_norm_(p, 1.5))
+    add("clip a number", "optimizer sgd(lr=0.1); clip 1.5", sgd, clip=lambda p: utils.clip_grad_norm_(p, 1.5))
+    add("clip what is short", "optimizer sgd(lr=0.1); clip 1000", sgd, clip=lambda p: utils.clip_grad_norm_(p, 1000))
+    add("accumulate", "optimizer sgd(lr=0.1); accumulate 3", sgd, batch=2, accumulate=3)
+    add("accumulate, adam", "optimizer adam(lr=0.1); accumulate 4", adam, batch=1, accumulate=4)
+    add("ema", "optimizer sgd(lr=0.1); ema 0.9", sgd, ema=0.9)
+    add("weight decay, coupled", "optimizer adam(lr=0.1, weight_decay=0.3)",
+        lambda w: [o.Adam(w.values(), lr=0.1, weight_decay=0.3)])
+    add("weight decay, decoupled", "optimizer adam(lr=0.1, weight_decay=0.3, decoupled=true)",
+        lambda w: [o.AdamW(w.values(), lr=0.1, weight_decay=0.3)])
+    add("weight decay of weights alone", "optimizer adamw(lr=0.1, weight_decay=0.3) for *.w; optimizer adamw(lr=0.1, weight_decay=0)",
+        lambda w: [o.AdamW([{"params": [w["fc1.w"], w["fc2.w"]], "weight_decay": 0.3},
+                            {"params": [w["fc1.b"], w["fc2.b"]], "weight_decay": 0.0}], lr=0.1)])
+    groups = lambda w: [o.SGD([w["fc1.b"], w["fc2.b"]], lr=0.2), o.Adam([w["fc2.w"]], lr=0.05), o.RMSprop([w["fc1.w"]], lr=0.01)]
+    add("groups", "optimizer sgd(lr=0.2) for *.b; optimizer adam(lr=0.05) for fc2.*; optimizer rmsprop", groups)
+    add("a frozen layer", "optimizer none for fc1.*; optimizer adam(lr=0.1)", adam, frozen=("fc1.w", "fc1.b"))
+    add("a frozen parameter", "optimizer sgd(lr=0.1); optimizer none for fc2.w; clip 1.5", sgd, frozen=("fc2.w",),
+        clip=lambda p: utils.clip_grad_norm_(p, 1.5))
+    add("frozen by wrt", "wrt fc2.*; optimizer sgd(lr=0.1); clip 0.5", sgd, frozen=("fc1.w", "fc1.b"),
+        clip=lambda p: utils.clip_grad_norm_(p, 0.5))
+    add("all of it", "optimizer none for fc1.b; optimizer momentum(lr=0.05) for *.b; optimizer adam(lr=0.1, weight_decay=0.1); "
+        "clip 1.5; accumulate 3; ema 0.8",
+        lambda w: [o.SGD([w["fc2.b"]], lr=0.05, momentum=0.9), o.Adam([w["fc1.w"], w["fc2.w"]], lr=0.1, weight_decay=0.1)],
+        batch=2, accumulate=3, clip=lambda p: utils.clip_grad_norm_(p, 1.5), ema=0.8, frozen=("fc1.b",))
+    return {"x": plain(recipe.x), "t": plain(recipe.t), "initial": {key: plain(value) for key, value in recipe.initial.items()},
+            "cases": cases}
+
+
 if __name__ == "__main__":
     write("activations.json", activations())
     write("losses.json", losses())
     write("optimizers.json", without_repetition(optimizers()))
+    given = recipes()
+    cases = given.pop("cases")
+    write("recipes.json", [given] + cases)

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "runtime/shuffle.h"
 #include "tests/matchers.h"
 #include "tests/runtime/program.h"
 
@@ -138,6 +139,90 @@ train m {
     const auto report = Train(loaded.program, compiled.entries, *compiled.executable, loaded.data, nullptr, 1, {});
     EXPECT_THAT(report, FailsWith("5:10")) << options.interpret;
     EXPECT_THAT(report, FailsWith("index 3"));
+  }
+}
+
+// With lr = 0.5 a step moves w to the mean of its batch.
+float Trained(const TestProgram& loaded, const CompileOptions& options, const char* name = "w") {
+  const Compiled compiled = CompileAll(loaded, options, 1);
+  EXPECT_THAT(Train(loaded.program, compiled.entries, *compiled.executable, loaded.data, nullptr, 1, {}), IsOk());
+  return compiled.executable->ReadState(name).data<float>()[0];
+}
+
+TEST(TrainerTest, ABatchIsAllTheDataOrOneExampleOrBetween) {
+  const TestProgram full = LoadText(Mean({{"B = 2", "B = 5"}})), one = LoadText(Mean({{"B = 2", "B = 1"}}));
+  const TestProgram whole = LoadText(
+      Mean({{"float[B]", "float[5]"}, {"batch B; ", ""}, {"dim B = 2", ""}, {"  validate  x = [1, 2, 6]\n", ""}}));
+  const TestProgram alone = LoadText(Mean({{"float[B]", "float"}, {"batch B; ", ""}, {"dim B = 2", ""}}));
+  std::vector<int64_t> order(5);
+  ShuffleOrder(absl::MakeSpan(order), 1, 3);
+  for (const CompileOptions& options : {Interpreted(), CompileOptions()}) {
+    EXPECT_NEAR(Trained(full, options), 3, 1e-6);
+    EXPECT_NEAR(Trained(whole, options), 3, 1e-6);
+    EXPECT_EQ(Trained(one, options), order.back() + 1);
+    EXPECT_EQ(Trained(alone, options), order.back() + 1);
+  }
+}
+
+TEST(TrainerTest, AccumulatedBatchesAreOneBatchOfTheirExamples) {
+  const TestProgram two = LoadText(Mean({{"seed 1", "seed 1; accumulate 2"}})),
+                    four = LoadText(Mean({{"B = 2", "B = 4"}}));
+  const auto plan = PlanTraining(two.program, two.data);
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_EQ(plan->steps_per_epoch, 1);
+  EXPECT_EQ(plan->dropped, 1);
+  EXPECT_EQ(plan->total_steps, 3);
+  CompileOptions threads;
+  threads.threads = 7;
+  for (const CompileOptions& options : {Interpreted(), CompileOptions(), threads}) {
+    EXPECT_EQ(Trained(two, options), Trained(four, options));  // sums of small integers: no rounding
+  }
+  const Compiled compiled = CompileAll(two, {}, 1);
+  TrainCallbacks callbacks;
+  std::vector<int64_t> steps;
+  callbacks.epoch = [&](const EpochReport& report) { steps.push_back(report.step); };
+  ASSERT_THAT(Train(two.program, compiled.entries, *compiled.executable, two.data, nullptr, 1, callbacks), IsOk());
+  EXPECT_THAT(steps, testing::ElementsAre(1, 2, 3)) << "updates are counted, not batches";
+  EXPECT_THAT(PlanTraining(LoadText(Mean({{"seed 1", "accumulate 3"}})).program, two.data),
+              FailsWith("the data have 5 examples, fewer than one batch of 2 accumulated 3 times"));
+}
+
+TEST(TrainerTest, ALossThatIsNotFiniteNamesItsUpdate) {
+  const TestProgram loaded = LoadText(Mean({{"lr=0.5", "lr=1e30"}, {"seed 1", "seed 1; accumulate 2"}}));
+  const Compiled compiled = CompileAll(loaded, {}, 1);
+  EXPECT_THAT(Train(loaded.program, compiled.entries, *compiled.executable, loaded.data, nullptr, 1, {}),
+              FailsWith("step 2 (epoch 2): loss is not finite"));
+}
+
+TEST(TrainerTest, WhatIsValidatedAndPredictedIsTheAverage) {
+  const TestProgram loaded = LoadText(Mean({{"seed 1", "seed 1; ema 0.75"}}));
+  for (const CompileOptions& options : {Interpreted(), CompileOptions()}) {
+    const Compiled compiled = CompileAll(loaded, options, 1);
+    EpochReport last;
+    TrainCallbacks callbacks;
+    callbacks.epoch = [&](const EpochReport& report) { last = report; };
+    ASSERT_THAT(
+        Train(loaded.program, compiled.entries, *compiled.executable, loaded.data, &loaded.validation, 1, callbacks),
+        IsOk());
+    const float w = compiled.executable->ReadState("w").data<float>()[0];
+    const float ema = compiled.executable->ReadState("w.ema").data<float>()[0];
+    EXPECT_GT(ema, 0);
+    EXPECT_LT(ema, w) << "it began at 0 and follows";
+    EXPECT_NEAR(At(last.validation, "error"), (std::abs(1 - ema) + std::abs(2 - ema) + std::abs(6 - ema)) / 3, 1e-6);
+    const auto outputs = Predict(loaded.program, compiled.entries, *compiled.executable, loaded.validation);
+    ASSERT_THAT(outputs, IsOk());
+    EXPECT_EQ((*outputs)[0].second.data<float>()[0], 1 - ema);
+    // Parameters alone, as from a file of other training: the average begins as they do.
+    ASSERT_THAT(
+        InitializeState(compiled.initialize, 1, {{"w", ir::Tensor::Scalar(2.5f)}}, "a file", *compiled.executable),
+        IsOk());
+    EXPECT_EQ(compiled.executable->ReadState("w.ema").data<float>()[0], 2.5f);
+    // A saved average is not overwritten by a copy.
+    ASSERT_THAT(
+        InitializeState(compiled.initialize, 1, {{"w", ir::Tensor::Scalar(2.5f)}, {"w.ema", ir::Tensor::Scalar(1.5f)}},
+                        "a file", *compiled.executable),
+        IsOk());
+    EXPECT_EQ(compiled.executable->ReadState("w.ema").data<float>()[0], 1.5f);
   }
 }
 
