@@ -16,12 +16,12 @@ namespace {
 constexpr char kAbout[] =
     "Say what a name means.\n"
     "\n"
-    "Print what the reference says of a name: an operation, a function, layer, optimizer or schedule of the library, "
-    "a\n"
-    "verb of this command. Without a name, list what there is.\n"
+    "Print what the reference says of a name: an operation, a function, layer, optimizer or schedule of the library,\n"
+    "a word of the language or of a recipe, a verb of this command. Without a name, list what there is.\n"
     "\n"
     "  gradus help\n"
     "  gradus help gelu\n"
+    "  gradus help minimize\n"
     "  gradus help '**'\n"
     "  gradus help --page library          a whole page of docs/, as Markdown\n"
     "  gradus help --plot gelu             the function and its derivative, as an SVG file";
@@ -34,7 +34,7 @@ std::vector<Topic> VerbTopics(const CLI::App& gradus) {
   std::vector<Topic> topics;
   for (const CLI::App* verb : gradus.get_subcommands([](const CLI::App*) { return true; })) {
     topics.push_back({verb->get_name(), "Verbs of the command", [verb] {
-                        std::string help = verb->help();
+                        std::string help = verb->help("gradus");
                         help.resize(std::min(help.size(), help.find("\n\nExit codes:")));
                         return CodeBlock(help);
                       }});
@@ -43,7 +43,7 @@ std::vector<Topic> VerbTopics(const CLI::App& gradus) {
 }
 
 std::vector<Topic> AllTopics(const CLI::App& gradus) {
-  std::vector<Topic> all;
+  std::vector<Topic> all = WordTopics();
   for (std::vector<Topic> topics : {OperationTopics(), LibraryTopics(), VerbTopics(gradus)}) {
     all.insert(all.end(), topics.begin(), topics.end());
   }
@@ -85,6 +85,7 @@ int Print(const std::string& text) {
 int Run(const CLI::App& gradus, const HelpOptions& options) {
   if (options.page == "operations") return Print(OperationsPage());
   if (options.page == "library") return Print(LibraryPage());
+  if (options.page == "grammar") return Print(GrammarPage());
   const std::vector<Topic> topics = AllTopics(gradus);
   const std::string& name = options.plot.empty() ? options.name : options.plot;
   if (name.empty()) return List(topics);
@@ -112,8 +113,8 @@ void AddHelp(CLI::App& gradus, Action& action) {
   CLI::App* verb = gradus.add_subcommand("help", kAbout);
   verb->add_option("name", options->name, "What to look up");
   verb->add_option("--page", options->page, "A page of docs/ instead")
-      ->check(CLI::IsMember({"operations", "library"}))
-      ->type_name("operations|library");
+      ->check(CLI::IsMember({"operations", "library", "grammar"}))
+      ->type_name("operations|library|grammar");
   verb->add_option("--plot", options->plot, "The plot of a function or schedule instead, as SVG")->type_name("NAME");
   const CLI::App* all = &gradus;
   verb->callback([options, all, &action] { action = [options, all] { return Run(*all, *options); }; });

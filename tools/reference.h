@@ -20,10 +20,16 @@ struct Topic {
 
 std::vector<Topic> OperationTopics();
 std::vector<Topic> LibraryTopics();
+std::vector<Topic> WordTopics();  // the sections of docs/reference/words.md
 
 // The pages of docs/, by the name that `gradus help --page` takes.
 std::string OperationsPage();  // docs/ops.md
 std::string LibraryPage();     // docs/reference/library.md
+std::string GrammarPage();     // docs/reference/grammar.md
+
+// frontend/grammar.ebnf and docs/reference/words.md, as they were when the command was built.
+extern const char kGrammarText[];
+extern const char kWordsText[];
 
 // ```code```, as a Markdown block; nothing for an empty text.
 std::string CodeBlock(absl::string_view code);

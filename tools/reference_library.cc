@@ -1,6 +1,7 @@
 // The library's part of the reference, from its comments (frontend/library_docs.h) and from what the compiler makes of
 // every function and layer.
 #include <algorithm>
+#include <memory>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -55,12 +56,13 @@ std::string OptimizerCall(const LibraryDefinition& definition) {
   return absl::StrCat(definition.name, "(", absl::StrJoin(arguments, ", "), ")");
 }
 
-Example MustWorkOut(const LibraryDefinition& definition, const std::string& statements, bool gradient) {
+// Null where nobody wrote an example and the usual arguments do not suit the function.
+std::unique_ptr<Example> TryExample(const LibraryDefinition& definition, const std::string& statements, bool gradient) {
   ExampleOptions options;
   options.gradient = gradient;
   absl::StatusOr<Example> example = WorkOut(statements, options);
-  CHECK(example.ok()) << "the example of " << definition.name << ": " << example.status();
-  return *std::move(example);
+  CHECK(example.ok() || definition.example.empty()) << "the example of " << definition.name << ": " << example.status();
+  return example.ok() ? std::make_unique<Example>(*std::move(example)) : nullptr;
 }
 
 std::string Joined(const Example& example) {
@@ -72,33 +74,34 @@ std::string Joined(const Example& example) {
 
 std::string FunctionText(const LibraryDefinition& definition) {
   const std::string statements = Statements(definition, Kind::kFunctions);
-  const Example example = MustWorkOut(definition, statements, true);
-  const std::string plot =
-      IsPlotted(statements, example)
+  const auto example = TryExample(definition, statements, true);
+  if (example == nullptr) return "";
+  std::string text =
+      IsPlotted(statements, *example)
           ? absl::StrCat("![", definition.name, " and its derivative](plots/", definition.name, ".svg)\n\n")
           : std::string();
-  std::string text = absl::StrCat(plot, "For example:\n\n", CodeBlock(statements));
-  if (!example.forward.empty()) {
-    absl::StrAppend(&text, "becomes\n\n", CodeBlock(example.forward));
+  absl::StrAppend(&text, "For example:\n\n", CodeBlock(statements));
+  if (!example->forward.empty()) absl::StrAppend(&text, "becomes\n\n", CodeBlock(example->forward));
+  if (!example->backward.empty()) {
+    absl::StrAppend(&text, "and its gradient, where `g` is the one that comes in,\n\n", CodeBlock(example->backward));
   }
-  if (!example.backward.empty()) {
-    absl::StrAppend(&text, "and its gradient, where `g` is the one that comes in,\n\n", CodeBlock(example.backward));
-  }
-  return absl::StrCat(text, example.backward.empty() ? "In numbers:\n\n" : "In numbers, for g = 1:\n\n",
-                      CodeBlock(Joined(example)));
+  return absl::StrCat(text, example->backward.empty() ? "In numbers:\n\n" : "In numbers, for g = 1:\n\n",
+                      CodeBlock(Joined(*example)));
 }
 
 std::string InitializerText(const LibraryDefinition& definition) {
   const std::string statements = Statements(definition, Kind::kInitializers);
-  const Example example = MustWorkOut(definition, statements, false);
-  return absl::StrCat("For example, with seed 1:\n\n", CodeBlock(statements), CodeBlock(Joined(example)));
+  const auto example = TryExample(definition, statements, false);
+  if (example == nullptr) return "";
+  return absl::StrCat("For example, with seed 1:\n\n", CodeBlock(statements), CodeBlock(Joined(*example)));
 }
 
 std::string OptimizerText(const LibraryDefinition& definition) {
   if (!definition.layer) {
-    const Example example = MustWorkOut(definition, definition.example, false);
-    return absl::StrCat("For example:\n\n", CodeBlock(definition.example), "becomes\n\n", CodeBlock(example.forward),
-                        CodeBlock(Joined(example)));
+    const auto example = definition.example.empty() ? nullptr : TryExample(definition, definition.example, false);
+    if (example == nullptr) return "";
+    return absl::StrCat("For example:\n\n", CodeBlock(definition.example), "becomes\n\n", CodeBlock(example->forward),
+                        CodeBlock(Joined(*example)));
   }
   const std::string call = OptimizerCall(definition);
   const absl::StatusOr<std::string> update = UpdateOf(call);
@@ -156,7 +159,8 @@ std::string Plot(const LibraryChapter& chapter, const LibraryDefinition& definit
   }
   if (KindOf(chapter) != Kind::kFunctions) return "";
   const std::string statements = Statements(definition, Kind::kFunctions);
-  if (!IsPlotted(statements, MustWorkOut(definition, statements, true))) return "";
+  const auto example = TryExample(definition, statements, true);
+  if (example == nullptr || !IsPlotted(statements, *example)) return "";
   const absl::StatusOr<std::string> plot = PlotFunction(definition.name, statements);
   CHECK(plot.ok()) << definition.name << ": " << plot.status();
   return *plot;

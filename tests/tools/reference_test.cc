@@ -19,7 +19,8 @@ class ReferenceTest : public CommandTest {};
 
 TEST_F(ReferenceTest, ThePagesAreWhatTheCommandPrints) {
   const std::pair<const char*, const char*> pages[] = {{"operations", "docs/ops.md"},
-                                                       {"library", "docs/reference/library.md"}};
+                                                       {"library", "docs/reference/library.md"},
+                                                       {"grammar", "docs/reference/grammar.md"}};
   std::set<std::string> plots;
   const std::regex mention(R"(plots/(\w+)\.svg)");
   for (const auto& [page, path] : pages) {
@@ -44,9 +45,10 @@ TEST_F(ReferenceTest, ThePagesAreWhatTheCommandPrints) {
 TEST_F(ReferenceTest, HelpListsEveryNameAndKnowsWhatItLists) {
   const CommandResult list = Gradus("help");
   EXPECT_EQ(list.code, 0);
-  for (const char* name : {"tanh", "einsum", "relu", "adam", "cosine_decay", "he_normal", "train"})
+  for (const char* name : {"tanh", "einsum", "relu", "adam", "cosine_decay", "he_normal", "train", "minimize"})
     EXPECT_THAT(list.out, HasSubstr(name));
-  for (const char* name : {"tanh", "'**'", "split", "prelu", "conditioned", "fan_in", "warmup", "mean", "bench"}) {
+  for (const char* name :
+       {"tanh", "'**'", "split", "prelu", "conditioned", "fan_in", "warmup", "mean", "bench", "repeat", "f64"}) {
     const CommandResult help = Gradus(absl::StrCat("help ", name));
     EXPECT_EQ(help.code, 0) << name << help.error;
     EXPECT_GT(help.out.size(), 100u) << name;
