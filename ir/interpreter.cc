@@ -149,6 +149,59 @@ absl::StatusOr<StepArrays> InterpretIn(Arithmetic arithmetic, const Graph& graph
   return result;
 }
 
+namespace {
+
+// As Frame::Run has it: what a region holds at most, beside what is bound to its parameters, and what it leaves.
+Size RegionBytes(const Region& region, absl::flat_hash_map<const Value*, int> readers, Size& live) {
+  Size peak = live;
+  for (const auto& statement : region.statements) {
+    for (const Value* operand : statement->operands) ++readers[operand];
+  }
+  const auto larger = [](Size a, Size b) { return !a.ok() || !b.ok() || a.value() > b.value() ? a : b; };
+  for (const auto& statement : region.statements) {
+    const Statement& s = *statement;
+    if (IsDeclaration(s.op) || s.op == Op::kNext || s.op == Op::kBarrier) continue;
+    if (s.op == Op::kFused) {
+      absl::flat_hash_map<const Value*, int> yields;
+      for (const Value* yield : s.region->yields) ++yields[yield];
+      Size inner = live;
+      peak = larger(peak, RegionBytes(*s.region, std::move(yields), inner));
+    }
+    for (const auto& result : s.results) live = live + result->type.bytes();
+    peak = larger(peak, live);
+    for (const Value* operand : s.operands) {
+      const bool computed = operand->definition != nullptr && !IsDeclaration(operand->definition->op);
+      if (--readers[operand] == 0 && computed) live = live - operand->type.bytes();
+    }
+  }
+  return peak;
+}
+
+}  // namespace
+
+Size InterpreterBytes(const Graph& graph) {
+  absl::flat_hash_map<const Value*, int> roots;
+  Size declared = 0, results = 0, live = 0;
+  for (const Output& output : graph.outputs) {
+    ++roots[output.value];
+    results = results + output.value->type.bytes();
+  }
+  for (const auto& statement : graph.body.statements) {
+    if (IsDeclaration(statement->op)) declared = declared + statement->result()->type.bytes();
+    if (statement->op != Op::kNext) continue;
+    ++roots[statement->operands[1]];
+    results = results + statement->operands[1]->type.bytes();
+  }
+  const Size peak = RegionBytes(graph.body, std::move(roots), live);
+  // Results are copied out of the frame, and out of their arrays.
+  const Size end = live + results, copied = results + results;
+  Size most = peak;
+  for (const Size size : {end, copied}) {
+    if (most.ok() && (!size.ok() || size.value() > most.value())) most = size;
+  }
+  return declared + most;
+}
+
 absl::StatusOr<StepValues> Interpret(const Graph& graph, const NamedTensors& declared) {
   NamedArrays arrays;
   for (const auto& [name, tensor] : declared) arrays.emplace(name, Array::From(tensor, Arithmetic::kNative));

@@ -40,6 +40,9 @@ struct StepArrays {
 absl::StatusOr<StepArrays> InterpretIn(Arithmetic arithmetic, const Graph& graph, const NamedArrays& declared,
                                        bool keep_values = false);
 
+// The bytes that Interpret asks for at most at one time, what is bound to declarations included.
+Size InterpreterBytes(const Graph& graph);
+
 // One statement without declarations, regions or special meaning, on operands of one arithmetic: constant folding.
 // Fails as the statement would.
 absl::StatusOr<Tensor> InterpretStatement(const Statement& statement, absl::Span<const Tensor* const> operands);

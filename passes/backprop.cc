@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "ir/builder.h"
 #include "ir/check.h"
@@ -18,6 +19,9 @@ using ir::Op;
 using ir::Statement;
 using ir::Value;
 
+// Every gradient of a gradient multiplies the statements: what is above this was hardly meant.
+constexpr size_t kMaxAddedStatements = 200'000;
+
 Statement* FirstGrad(const ir::Graph& graph) {
   for (const auto& s : graph.body.statements) {
     if (s->op == Op::kGrad) return s.get();
@@ -28,6 +32,12 @@ Statement* FirstGrad(const ir::Graph& graph) {
 absl::Status Report(const std::vector<std::string>& obstacles) {
   if (obstacles.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(obstacles, "\n"));
+}
+
+// As GradientObstacles has it: `file:line:column: `.
+std::string Place(const ir::Note& note) {
+  if (note.line == 0) return "";
+  return absl::StrCat(note.file, note.file.empty() ? "" : ":", note.line, ":", note.column, ": ");
 }
 
 // The name of a marker goes to the value in its place.
@@ -67,10 +77,17 @@ absl::StatusOr<bool> Backprop(ir::Graph& graph) {
   }
   RETURN_IF_ERROR(Report(obstacles));
   bool changed = false;
+  const size_t before = graph.body.statements.size();
   while (Statement* grad = FirstGrad(graph)) {
     // Through the statements of an earlier gradient there may be less of a path than through the gradient itself.
     RETURN_IF_ERROR(Report(GradientObstacles(graph.body, *grad)));
-    Differentiate(graph, *grad);
+    const std::string what = absl::StrCat(Place(grad->note), "error: the gradients up to that of ",
+                                          grad->operands[0]->name, " add more than ", kMaxAddedStatements,
+                                          " statements (gradient limit); each gradient of a gradient multiplies them");
+    const size_t added = std::max(graph.body.statements.size(), before) - before;
+    if (added > kMaxAddedStatements || !Differentiate(graph, *grad, kMaxAddedStatements - added).ok()) {
+      return absl::ResourceExhaustedError(what);
+    }
     changed = true;
     if (FirstGrad(graph) != nullptr) ir::NameUnnamed(graph);  // a later gradient speaks of adjoints by name
   }

@@ -49,7 +49,7 @@ class Differentiator {
     builder_.SetSection(grad.section);
   }
 
-  void Run() {
+  absl::Status Run(size_t limit) {
     const Value* scalar = grad_.operands[0];
     builder_.SetNote(NoteOf(*scalar));
     Finish(scalar, Expr::Literal(builder_, scalar->type.element, 1));
@@ -65,10 +65,14 @@ class Differentiator {
       }
       builder_.SetNote(NoteOf(*s.result()));
       DifferentiateRoot(s);
+      if (fresh_.statements.size() > limit) {
+        return absl::ResourceExhaustedError(absl::StrCat("more than ", limit, " statements"));
+      }
     }
     Splice(Results());
     EraseUnused();
     NameFresh();
+    return absl::OkStatus();
   }
 
  private:
@@ -383,6 +387,8 @@ class Differentiator {
 
 }  // namespace
 
-void Differentiate(ir::Graph& graph, Statement& grad) { Differentiator(graph, grad).Run(); }
+absl::Status Differentiate(ir::Graph& graph, Statement& grad, size_t limit) {
+  return Differentiator(graph, grad).Run(limit);
+}
 
 }  // namespace gradus::passes

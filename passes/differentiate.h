@@ -1,6 +1,7 @@
 // One `grad` statement becomes ordinary statements: reverse-mode differentiation over the statements before it.
 #pragma once
 
+#include "absl/status/status.h"
 #include "ir/graph.h"
 
 namespace gradus::passes {
@@ -13,6 +14,7 @@ namespace gradus::passes {
 // Statements of the forward part are taken in reverse order, each with the unnamed values that print nested in it; the
 // adjoints of its operands follow, parameters first. A sum of several contributions is formed where the last of them
 // is.
-void Differentiate(ir::Graph& graph, ir::Statement& grad);
+// Fails (ResourceExhausted), where that takes more than `limit` statements; the graph is good for nothing then.
+absl::Status Differentiate(ir::Graph& graph, ir::Statement& grad, size_t limit);
 
 }  // namespace gradus::passes

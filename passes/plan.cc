@@ -24,7 +24,7 @@ using ir::Value;
 // Values that share one place because each is computed over the one before.
 struct Buffer {
   std::vector<const Value*> values;
-  int64_t bytes = 0;
+  int64_t bytes = 0, aligned = 0;
   Moment written;
   int64_t offset = -1;
   // The latest statements that touch it, and those before them: by thread 0 alone, and by any thread. Earlier ones are
@@ -127,7 +127,7 @@ class Planner {
         continue;
       }
       buffer_of[life.value] = buffers_.size();
-      buffers_.push_back({{life.value}, bytes, life.written});
+      buffers_.push_back({{life.value}, bytes, 0, life.written});
       buffers_.back().Touch(life.written);
       for (const Moment& read : life.reads) buffers_.back().Touch(read);
     }
@@ -166,14 +166,15 @@ class Planner {
     ir::Size end = begin;
     for (size_t i : order) {
       Buffer& buffer = buffers_[i];
+      buffer.aligned = Aligned(buffer.bytes);
       int64_t offset = begin;
       for (const Buffer* other : placed) {
         if (other->OverBefore(buffer.written) || buffer.OverBefore(other->written)) continue;
-        if (offset + Aligned(buffer.bytes) <= other->offset) break;
-        offset = std::max(offset, other->offset + Aligned(other->bytes));
+        if (offset + buffer.aligned <= other->offset) break;
+        offset = std::max(offset, other->offset + other->aligned);
       }
       buffer.offset = offset;
-      const ir::Size limit = ir::Size(offset) + ir::Size(buffer.bytes).RoundedUpTo(ir::kArenaAlignment);
+      const ir::Size limit = ir::Size(offset) + ir::Size(buffer.aligned);
       if (!limit.ok()) return TooLarge();
       end = std::max(end.value(), limit.value());
       placed.insert(std::upper_bound(placed.begin(), placed.end(), &buffer,

@@ -7,7 +7,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "runtime/machine.h"
+#include "ir/check.h"
+#include "runtime/memory.h"
 #include "runtime/progress.h"
 
 namespace gradus::runtime {
@@ -15,11 +16,7 @@ namespace gradus::runtime {
 absl::StatusOr<Arena> Arena::Allocate(int64_t bytes, absl::string_view what) {
   Arena arena;
   if (bytes == 0) return arena;
-  if (const auto limit = AvailableMemory(); limit && bytes > limit->bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(what, " needs ", HumanBytes(bytes), " (", bytes,
-                                                     " bytes), more than the ", HumanBytes(limit->bytes), " of ",
-                                                     limit->what));
-  }
+  RETURN_IF_ERROR(CheckMemory(bytes, what));
   // Populated here, so that no step meets a page fault.
   void* const pages = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);

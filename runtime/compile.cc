@@ -18,6 +18,7 @@
 #include "passes/dce.h"
 #include "passes/pipeline.h"
 #include "runtime/interpreted_executable.h"
+#include "runtime/memory.h"
 #include "runtime/native_executable.h"
 #include "runtime/source.h"
 
@@ -89,6 +90,9 @@ absl::StatusOr<Compiled> Finish(std::vector<EntryGraph> entries, const std::stri
     }
   }
   if (Interprets(options)) {
+    for (const EntryGraph& entry : entries) {
+      RETURN_IF_ERROR(CheckMemory(ir::InterpreterBytes(entry.graph), absl::StrCat("interpreting ", entry.graph.name)));
+    }
     compiled.executable = MakeInterpretedExecutable(std::move(entries));
   } else {
     if (options.progress) options.progress("native code");
@@ -194,6 +198,7 @@ absl::Status InitializeState(const ir::Graph& initialize, int64_t seed, const st
   ir::Graph wanted = initialize.Clone();
   std::erase_if(wanted.outputs, [&](const ir::Output& output) { return given.contains(output.name); });
   RETURN_IF_ERROR(passes::EliminateDeadCode(wanted).status());
+  RETURN_IF_ERROR(CheckMemory(ir::InterpreterBytes(wanted), "computing the initial values"));
   ir::NamedTensors declared;
   declared["seed"] = ir::Tensor::Scalar<int64_t>(seed);
   declared["step"] = ir::Tensor::Scalar<int64_t>(0);

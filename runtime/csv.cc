@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "absl/types/optional.h"
 #include "ir/check.h"
+#include "runtime/memory.h"
 
 namespace gradus::runtime {
 namespace {
@@ -158,6 +159,10 @@ absl::StatusOr<ir::Tensor> ParseCsv(absl::string_view name, absl::string_view te
         return reader.Error(field.line, field.column,
                             absl::StrCat("expected a finite number in the column ", names[i], ", found '",
                                          field.text.substr(0, kMaxShownField), "'"));
+      }
+      if (numbers.size() == numbers.capacity()) {
+        RETURN_IF_ERROR(
+            CheckMemory(ir::Size(static_cast<int64_t>(numbers.size())) * 48, absl::StrCat("the table ", name)));
       }
       numbers.push_back(*value);
       int64_t whole = 0;

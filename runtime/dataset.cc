@@ -8,6 +8,7 @@
 #include "ir/check.h"
 #include "ir/interpreter.h"
 #include "runtime/file.h"
+#include "runtime/memory.h"
 #include "runtime/npz.h"
 #include "runtime/source.h"
 
@@ -120,7 +121,9 @@ class BindingLoader {
       return column;
     }
     const ir::Shape example = WithoutAxis(input_.type.shape, input_.batch_axis);
-    column.values = ir::Tensor(ir::Type{input_.type.element, Prepended(fit_.examples, example)});
+    const ir::Type all{input_.type.element, Prepended(fit_.examples, example)};
+    RETURN_IF_ERROR(CheckMemory(all.bytes(), absl::StrCat("the data of ", input_.name, " : ", ir::ToString(all))));
+    column.values = ir::Tensor(all);
     if (!binding.transform && sources_.size() == 1) {
       std::memcpy(column.values.bytes(), sources_[0].bytes(), sources_[0].byte_size());
       return column;
@@ -167,6 +170,8 @@ class BindingLoader {
       inputs.emplace(absl::StrCat("source", s), std::move(value));
     }
     if (!binding.transform) return std::move(inputs.begin()->second);
+    RETURN_IF_ERROR(CheckMemory(ir::InterpreterBytes(*binding.transform),
+                                absl::StrCat("the expression of the data of ", input_.name)));
     ASSIGN_OR_RETURN(ir::StepValues computed, ir::Interpret(*binding.transform, inputs));
     CHECK(computed.outputs.size() == 1) << binding.input << ": an expression of " << computed.outputs.size()
                                         << " values";

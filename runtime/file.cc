@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
 #include "runtime/inflate.h"
+#include "runtime/memory.h"
 
 namespace gradus::runtime {
 namespace {
@@ -72,6 +73,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   struct stat status;
   if (fstat(in.get(), &status) != 0) return SystemError(path, "look at", errno);
   if (!S_ISREG(status.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": is not a regular file"));
+  RETURN_IF_ERROR(CheckMemory(status.st_size, absl::StrCat("the file ", path)));
   std::string bytes(static_cast<size_t>(status.st_size), '\0');
   size_t filled = 0;
   while (filled < bytes.size()) {

@@ -8,6 +8,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "ir/check.h"
 #include "runtime/bytes.h"
+#include "runtime/memory.h"
 
 namespace gradus::runtime {
 namespace {
@@ -35,6 +36,10 @@ absl::StatusOr<size_t> InflateOne(absl::string_view name, absl::string_view pack
     const int result = inflate(&stream, Z_NO_FLUSH);
     const size_t used = offered - stream.avail_in, made = piece.size() - stream.avail_out;
     taken += used;
+    if (out.size() + made > out.capacity()) {
+      RETURN_IF_ERROR(
+          CheckMemory(ir::Size(static_cast<int64_t>(out.capacity())) * 2, absl::StrCat("unpacking ", name)));
+    }
     out.append(piece, 0, made);
     if (out.size() > limit) {
       return FileError(name, offset + taken,
@@ -58,6 +63,7 @@ absl::StatusOr<std::string> InflateRaw(absl::string_view name, absl::string_view
         absl::StrCat("the header says that ", packed.size(), " packed bytes hold ", expected, ", which cannot be"));
   }
   std::string out;
+  RETURN_IF_ERROR(CheckMemory(static_cast<int64_t>(expected), absl::StrCat("unpacking ", name)));
   out.reserve(expected);
   ASSIGN_OR_RETURN(const size_t taken, InflateOne(name, packed, 0, kRaw, expected, out));
   if (taken != packed.size()) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "runtime/bytes.h"
+#include "runtime/memory.h"
 
 namespace gradus::runtime {
 namespace {
@@ -117,6 +118,9 @@ absl::StatusOr<ir::Tensor> TensorFromRaw(absl::string_view name, int64_t offset,
                                          bool big_endian, bool fortran, absl::string_view bytes) {
   ASSIGN_OR_RETURN(const int64_t expected, RawBytes(name, offset, type, shape));
   CHECK(expected == static_cast<int64_t>(bytes.size())) << name << ": " << bytes.size() << " bytes for " << expected;
+  // No type of a file is read as one of more than four times its bytes.
+  RETURN_IF_ERROR(CheckMemory(ir::Size(expected) * (ByteWidth(type) < 4 ? 4 / ByteWidth(type) : 2),
+                              absl::StrCat("the array ", name)));
   const bool swap = big_endian != (std::endian::native == std::endian::big);
   switch (type) {
     case FileType::kBool:

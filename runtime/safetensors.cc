@@ -9,6 +9,7 @@
 #include "runtime/bytes.h"
 #include "runtime/canonical.h"
 #include "runtime/file.h"
+#include "runtime/memory.h"
 #include "runtime/raw_array.h"
 
 namespace gradus::runtime {
@@ -158,6 +159,9 @@ absl::StatusOr<SavedTensors> ParseSafetensors(absl::string_view name, absl::stri
 }
 
 absl::Status WriteSafetensors(const std::string& path, const SavedTensors& content) {
+  ir::Size bytes = 0;
+  for (const auto& [name, tensor] : content.tensors) bytes = bytes + tensor.byte_size();
+  RETURN_IF_ERROR(CheckMemory(bytes, absl::StrCat("writing ", path)));
   Json header = Json::object();
   if (!content.metadata.empty()) header[kMetadata] = content.metadata;
   std::vector<std::string> data;

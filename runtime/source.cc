@@ -14,6 +14,7 @@
 #include "runtime/csv.h"
 #include "runtime/file.h"
 #include "runtime/idx.h"
+#include "runtime/memory.h"
 #include "runtime/npy.h"
 #include "runtime/npz.h"
 
@@ -88,7 +89,9 @@ absl::StatusOr<ir::Tensor> ReadSource(const std::string& directory, const std::s
 }
 
 absl::StatusOr<ir::Tensor> ConvertElements(absl::string_view name, const ir::Tensor& tensor, ir::DType type) {
-  ir::Tensor result(ir::Type{type, tensor.type().shape});
+  const ir::Type wanted{type, tensor.type().shape};
+  RETURN_IF_ERROR(CheckMemory(wanted.bytes(), absl::StrCat("the array ", name, " as ", ir::ToString(wanted))));
+  ir::Tensor result(wanted);
   absl::Status status;
   ir::Dispatch(tensor.type().element, [&](auto from_tag) {
     using From = decltype(from_tag);
@@ -118,6 +121,7 @@ absl::StatusOr<ir::Tensor> Reshaped(absl::string_view name, ir::Tensor tensor, i
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": expected ", ir::ToString(type), ", found ", ir::ToString(tensor.type())));
   }
+  RETURN_IF_ERROR(CheckMemory(type.bytes(), absl::StrCat("the array ", name)));
   ir::Tensor result(type);
   std::memcpy(result.bytes(), tensor.bytes(), tensor.byte_size());
   return result;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
 #include "ir/interpreter.h"
+#include "runtime/memory.h"
 #include "runtime/shuffle.h"
 
 namespace gradus::runtime {
@@ -138,6 +139,11 @@ class Staging {
       if (column->sampled) step_bytes += input.type.bytes().value();
     }
     staging.chunk_ = std::clamp<int64_t>(kStagingBytes / step_bytes, 1, chunk);
+    ir::Size needed = 0;
+    for (const Input& input : staging.inputs_) {
+      if (input.column->sampled) needed = needed + ir::Size(staging.chunk_) * ir::Size(input.bytes);
+    }
+    if (allocate) RETURN_IF_ERROR(CheckMemory(needed, "a batch of the data"));
     for (Input& input : staging.inputs_) {
       const DataColumn& column = *input.column;
       if (column.sampled) staging.bytes_ += staging.chunk_ * input.bytes;
@@ -336,19 +342,25 @@ absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const fr
   // An output belongs to examples where its first axis is the batch; else each step gives one row.
   struct Output {
     std::string name;
-    bool by_example;
+    ir::Type type;
     ir::Tensor all;
     int64_t filled = 0;
   };
   std::vector<Output> outputs;
+  ir::Size bytes = 0;
+  std::string what;
   const int64_t steps = data.examples == 0 ? 1 : (data.examples + data.batch - 1) / data.batch;
   for (const NamedType& output : executable.outputs(any_entry)) {
     const ir::Shape& shape = output.type.shape;
     const bool by_example = !program.batch_dim.empty() && !shape.empty() && shape[0] == any_batch;
     ir::Shape rows = {by_example ? data.examples : steps};
     rows.insert(rows.end(), shape.begin() + (by_example ? 1 : 0), shape.end());
-    outputs.push_back({output.name, by_example, ir::Tensor(ir::Type{output.type.element, rows})});
+    outputs.push_back({output.name, ir::Type{output.type.element, std::move(rows)}, {}});
+    bytes = bytes + outputs.back().type.bytes();
+    absl::StrAppend(&what, what.empty() ? "" : ", ", output.name, " : ", ir::ToString(outputs.back().type));
   }
+  RETURN_IF_ERROR(CheckMemory(bytes, absl::StrCat("the predictions for all examples (", what, ")"), /*plural=*/true));
+  for (Output& output : outputs) output.all = ir::Tensor(output.type);
   std::map<int, Staging> staging;
   RETURN_IF_ERROR(
       ForEachBatch(entries.predict, data, progress, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {

@@ -1,6 +1,9 @@
 // gradus: the command. One file a verb; this one says what it is all about.
+#include <unistd.h>
+
 #include <cstdio>
 #include <memory>
+#include <new>
 #include <sstream>
 #include <string>
 
@@ -94,4 +97,13 @@ int Fail(const absl::Status& status) {
 
 }  // namespace gradus::tools
 
-int main(int argc, char** argv) { return gradus::tools::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // What was refused in time never comes here; the rest ends with a sentence too, and allocates nothing for it.
+  std::set_new_handler([] {
+    constexpr char kSentence[] = "gradus: out of memory: the machine or a limit of this process gives no more\n";
+    const auto written = write(STDERR_FILENO, kSentence, sizeof(kSentence) - 1);
+    (void)written;
+    _exit(gradus::tools::kWrong);
+  });
+  return gradus::tools::Main(argc, argv);
+}

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
 #include "runtime/file.h"
+#include "runtime/memory.h"
 #include "runtime/npy.h"
 #include "runtime/progress.h"
 #include "runtime/safetensors.h"
@@ -66,10 +67,14 @@ absl::Status WriteOutputs(const std::string& path, const Outputs& outputs) {
     if (outputs.size() != 1)
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": the model has ", outputs.size(), " outputs; a .safetensors file holds them all"));
+    RETURN_IF_ERROR(runtime::CheckMemory(outputs[0].second.byte_size(), absl::StrCat("writing ", path)));
     return runtime::WriteFileAtomically(path, {runtime::SerializeNpy(outputs[0].second)});
   }
   runtime::SavedTensors saved;
-  for (const auto& [name, tensor] : outputs) saved.tensors.emplace(name, tensor);
+  for (const auto& [name, tensor] : outputs) {
+    RETURN_IF_ERROR(runtime::CheckMemory(tensor.byte_size(), absl::StrCat("writing ", path)));
+    saved.tensors.emplace(name, tensor);
+  }
   return runtime::WriteSafetensors(path, saved);
 }
 
