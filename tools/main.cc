@@ -1,12 +1,16 @@
 // gradus: the command. One file a verb; this one says what it is all about.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <new>
 #include <sstream>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "frontend/suggest.h"
 #include "tools/verb.h"
 
 namespace gradus::tools {
@@ -44,9 +48,12 @@ class Formatter : public CLI::Formatter {
   }
 };
 
-bool IsVerb(const CLI::App& gradus, const std::string& word) {
-  const auto named = [&](const CLI::App* verb) { return verb->get_name() == word; };
-  return !gradus.get_subcommands(named).empty();
+std::vector<std::string> Verbs(const CLI::App& gradus) {
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : gradus.get_subcommands([](const CLI::App*) { return true; })) {
+    verbs.push_back(verb->get_name());
+  }
+  return verbs;
 }
 
 int Main(int argc, char** argv) {
@@ -72,8 +79,11 @@ int Main(int argc, char** argv) {
     gradus.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {
     // Of `gradus tarin` the library says only that a verb is missing.
-    if (argc > 1 && argv[1][0] != '-' && !IsVerb(gradus, argv[1])) {
-      std::fprintf(stderr, "gradus: %s is not a verb; `gradus --help` lists them\n", argv[1]);
+    const std::vector<std::string> verbs = Verbs(gradus);
+    if (argc > 1 && argv[1][0] != '-' && std::count(verbs.begin(), verbs.end(), argv[1]) == 0) {
+      const std::string nearest = frontend::Nearest(argv[1], verbs);
+      std::fprintf(stderr, "gradus: %s is not a verb%s `gradus --help` lists them\n", argv[1],
+                   nearest.empty() ? ";" : absl::StrCat(": did you mean ", nearest, "?").c_str());
       return kUsage;
     }
     return gradus.exit(error) == 0 ? kSuccess : kUsage;

@@ -1,6 +1,7 @@
 #include "tools/reference_example.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -138,8 +139,8 @@ absl::StatusOr<ir::NamedTensors> Evaluate(const std::string& text, const ir::Gra
   return values.outputs;
 }
 
-// `0.16667`
-std::string Digits(double value) { return absl::StrFormat("%.5g", value); }
+// `0.16667`; all NaNs are one value.
+std::string Digits(double value) { return std::isnan(value) ? "nan" : absl::StrFormat("%.5g", value); }
 
 std::vector<std::string> Cells(const ir::Tensor& tensor) {
   std::vector<std::string> cells;

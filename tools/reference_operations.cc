@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "frontend/builtins.h"
 #include "ir/check.h"
@@ -254,8 +255,13 @@ std::vector<Topic> OperationTopics() {
 }
 
 std::string OperationsPage() {
+  std::vector<std::pair<std::string, std::string>> links;  // from a row of the table to its section
+  for (const OperationGroup& group : Groups()) {
+    for (const std::string& name : group.names)
+      links.emplace_back(absl::StrCat("\n| `", name, "` |"), absl::StrCat("\n| [`", name, "`](#", name, ") |"));
+  }
   std::string text =
-      absl::StrCat(ir::OperationsReference(),
+      absl::StrCat(absl::StrReplaceAll(ir::OperationsReference(), links),
                    "\n## In detail\n\n"
                    "What the compiler itself makes of a few statements with each operation: the graph, the "
                    "gradient that backprop derives, and what the interpreter computes, which is the "
