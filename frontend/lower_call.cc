@@ -181,6 +181,21 @@ Item Lowering::CallFunction(const FunctionItem& function, NamedItems arguments, 
   return result;
 }
 
+// `sq 4:3`, `class_cross_entropy loss.gr:17:3`: a function, and where its vjp begins.
+std::string Lowering::RuleText(const ast::Function& function) const {
+  SourceRange where = function.vjp_parameters[0].name.range;
+  where.begin = static_cast<int32_t>(where.file->text().rfind("vjp", static_cast<size_t>(where.begin)));
+  std::string file;
+  if (where.file != module_.program().source.get()) {
+    file = absl::StrCat(where.file->path(), ":");
+    file.erase(0, file.rfind('/') + 1);
+    // It stands between quotes.
+    for (char& c : file) c = c == '"' || c == '\\' || static_cast<unsigned char>(c) < ' ' ? '_' : c;
+  }
+  const Position start = where.start();
+  return absl::StrCat(function.name.text, " ", file, start.line, ":", start.column);
+}
+
 // fn f(x) { … return y } vjp(g) { return … } is custom_vjp(y, arguments…, captures…) { … }: the region has the incoming
 // gradient and what it reads of arguments and locals as parameters, and yields one gradient for each floating-point
 // argument.
@@ -200,7 +215,7 @@ Item Lowering::CustomVjp(const ast::Function& function, Scope& scope, const std:
   auto custom = std::make_unique<ir::Statement>();
   custom->op = Op::kCustomVjp;
   custom->operands = {Import(value)};
-  custom->attributes = {static_cast<int64_t>(tensors.size())};
+  custom->attributes = {static_cast<int64_t>(tensors.size()), RuleText(function)};
   custom->region = std::make_unique<ir::Region>();
   custom->results.push_back(std::make_unique<ir::Value>(ir::Value{.type = value->type}));
   RegionContext context{custom.get(), custom->region.get(), {}};

@@ -192,6 +192,7 @@ class Lowering {
   // Fills a scope with the arguments and the defaults of the rest.
   bool FillParameters(const std::string& what, const std::vector<ast::Parameter>& parameters,
                       std::vector<std::pair<std::string, Item>> arguments, Scope& scope, SourceRange range);
+  std::string RuleText(const ast::Function& function) const;
   Item CustomVjp(const ast::Function& function, Scope& scope, const std::vector<ir::Value*>& tensors,
                  const Item& result, SourceRange range);
   bool Enter(const std::string& what, SourceRange call);

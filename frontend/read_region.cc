@@ -118,6 +118,7 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
   statement->op = fused ? ir::Op::kFused : ir::Op::kCustomVjp;
   statement->region = std::make_unique<ir::Region>();
   std::vector<Operand> operands;
+  std::string rule;
   bool ok = true;
   auto add_parameter = [&](std::string name, const ir::Value& value) {
     auto parameter = std::make_unique<ir::Value>(ir::Value{.type = value.type, .name = std::move(name)});
@@ -129,6 +130,16 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
   for (const ast::Argument& argument : region.arguments) {
     const bool value_of_custom = custom && operands.empty();
     if (custom && argument.name.text == "arguments") continue;
+    if (custom && argument.name.text == "rule") {
+      const std::optional<Operand> text = ReadExpression(*argument.value);
+      const std::string* written = text ? std::get_if<std::string>(&text->value) : nullptr;
+      if (written == nullptr) {
+        diagnostics_.Error(argument.value->range, "the rule of custom_vjp is a text");
+        return nullptr;
+      }
+      rule = *written;
+      continue;
+    }
     if (!argument.name.text.empty()) {
       diagnostics_.Error(argument.name.range,
                          absl::StrCat(region.kind.text, " has no argument `", argument.name.text, "`"));
@@ -160,7 +171,7 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
   if (custom) {
     const std::optional<int64_t> arguments = NamedInteger(where, region.arguments, "arguments");
     if (!arguments) return nullptr;
-    statement->attributes = {*arguments};
+    statement->attributes = {*arguments, std::move(rule)};
   }
   if (!ok) return nullptr;
   const bool one_line = !absl::StrContains(e.range.text(), "\n");

@@ -124,7 +124,7 @@ GradientCase DivisionWithRule(Value* (*by_b)(ir::Builder& b, Value* g, Value* b_
   rule->operands = {quotient, a, b, quotient};
   rule->operands[3] = make.Emit(Op::kNeg, {quotient});
   rule->operands[3]->name = "m";
-  rule->attributes = {int64_t{2}};
+  rule->attributes = {int64_t{2}, std::string()};
   rule->region = std::make_unique<ir::Region>();
   const ir::Type type = a->type;
   for (const char* name : {"g", "a", "b", "m"}) {
