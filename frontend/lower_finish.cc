@@ -89,6 +89,15 @@ void Lowering::SettleNames(ir::Graph& graph) {
       for (size_t i = 1; i < statement->operands.size(); ++i) {
         statement->region->parameters[i]->name = statement->operands[i]->name;
       }
+      // A name that the body gave away already gets another number there.
+      ir::NameTable names(*statement->region);
+      absl::flat_hash_set<std::string> taken;
+      for (const auto& parameter : statement->region->parameters) taken.insert(parameter->name);
+      for (const auto& inner : statement->region->statements) {
+        for (const auto& value : inner->results) {
+          if (taken.contains(value->name)) value->name = names.Unique(value->name);
+        }
+      }
       self(self, *statement->region);
     }
   };
