@@ -37,9 +37,10 @@ struct Adjoint {
 
 class Differentiator {
  public:
-  Differentiator(ir::Graph& graph, Statement& grad)
+  Differentiator(ir::Graph& graph, Statement& grad, GradientRecord* record)
       : graph_(graph),
         grad_(grad),
+        record_(record),
         paths_(FindGradientPaths(graph.body, grad)),
         uses_(graph),
         names_(graph.body),
@@ -150,6 +151,7 @@ class Differentiator {
       contribution = Gradient(s, operand, g);
     }
     if (ir::IsElementwise(s.op)) contribution = Unbroadcast(contribution, s.result()->type.shape, value->type.shape);
+    if (record_ != nullptr) record_->parts.push_back({&s, operand, Written(contribution), false});
     Adjoint& adjoint = adjoints_[value];
     if (!contribution.IsZero()) adjoint.contributions.push_back({contribution, builder_.note()});
     int& pending = paths_.pending[value];
@@ -186,6 +188,12 @@ class Differentiator {
     }
     adjoint.total = total;
     TakeName(total, adjoint);
+    if (record_ != nullptr) record_->adjoints[value] = Written(total);
+  }
+
+  static WrittenAdjoint Written(const Expr& expr) {
+    if (expr.IsZero()) return {};
+    return expr.IsLiteral() ? WrittenAdjoint{nullptr, expr.number()} : WrittenAdjoint{expr.value(), 0};
   }
 
   // A line of its own for an adjoint that is a value already: `d.b2 = d.z3`. Simplification joins the two.
@@ -323,6 +331,7 @@ class Differentiator {
         value->name = result->name.empty() ? Unique(absl::StrCat(prefix_, ".", operand->name)) : result->name;
       }
       results[result] = value;
+      if (record_ != nullptr) record_->results.push_back(value);
     }
     return results;
   }
@@ -358,6 +367,22 @@ class Differentiator {
     }
     std::reverse(kept.begin(), kept.end());
     statements = std::move(kept);
+    if (record_ != nullptr) KeepRecorded();
+  }
+
+  // Drops from the record what is not there any more.
+  void KeepRecorded() {
+    absl::flat_hash_set<const Value*> values;
+    for (const auto& s : graph_.body.statements) {
+      for (const auto& result : s->results) values.insert(result.get());
+    }
+    const auto gone = [&](const WrittenAdjoint& w) { return w.value != nullptr && !values.contains(w.value); };
+    absl::erase_if(record_->adjoints, [&](const auto& entry) { return gone(entry.second); });
+    for (GradientRecord::Part& part : record_->parts) {
+      if (!gone(part.contribution)) continue;
+      part.contribution = {};
+      part.gone = true;
+    }
   }
 
   // What does not print nested gets the name of the adjoint that it helps to compute, as far as it is known here.
@@ -373,6 +398,7 @@ class Differentiator {
 
   ir::Graph& graph_;
   Statement& grad_;  // gone after Splice
+  GradientRecord* record_;
   GradientPaths paths_;
   ir::Uses uses_;
   ir::NameTable names_;
@@ -387,8 +413,8 @@ class Differentiator {
 
 }  // namespace
 
-absl::Status Differentiate(ir::Graph& graph, Statement& grad, size_t limit) {
-  return Differentiator(graph, grad).Run(limit);
+absl::Status Differentiate(ir::Graph& graph, Statement& grad, size_t limit, GradientRecord* record) {
+  return Differentiator(graph, grad, record).Run(limit);
 }
 
 }  // namespace gradus::passes
