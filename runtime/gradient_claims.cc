@@ -1,0 +1,191 @@
+#include "runtime/gradient_claims.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "ir/builder.h"
+#include "ir/check.h"
+#include "passes/gradient_paths.h"
+
+namespace gradus::runtime {
+namespace {
+
+using ir::Op;
+using ir::Statement;
+using ir::Value;
+using passes::WrittenAdjoint;
+
+Statement* FirstGrad(const ir::Graph& graph) {
+  for (const auto& s : graph.body.statements) {
+    if (s->op == Op::kGrad) return s.get();
+  }
+  return nullptr;
+}
+
+GradientClaims FromRecord(int64_t number, const Value* scalar, const ir::Note& note, std::vector<const Value*> by,
+                          passes::GradientRecord record) {
+  GradientClaims claims;
+  claims.number = number;
+  claims.scalars = {scalar};
+  claims.note = note;
+  claims.by = std::move(by);
+  for (const Value* result : record.results) claims.gradients.push_back({result, 0});
+  claims.adjoints = std::move(record.adjoints);
+  for (const passes::GradientRecord::Part& part : record.parts) {
+    auto& parts = claims.parts[part.user->operands[part.operand]];
+    auto at = std::find_if(parts.begin(), parts.end(), [&](const auto& p) { return p.user == part.user; });
+    if (at == parts.end()) at = parts.insert(parts.end(), {part.user, {}, false});
+    at->contributions.push_back(part.contribution);
+    at->gone = at->gone || part.gone;
+  }
+  return claims;
+}
+
+// The number of the gradient that `d.h` or `d2.h` belongs to, and `h`; 0: it is none.
+int64_t SplitAdjointName(absl::string_view name, absl::string_view& of) {
+  if (name.empty() || name[0] != 'd') return 0;
+  const size_t dot = name.find('.');
+  if (dot == absl::string_view::npos || dot + 1 == name.size()) return 0;
+  of = name.substr(dot + 1);
+  if (dot == 1) return 1;
+  int64_t number = 0;
+  return absl::SimpleAtoi(name.substr(1, dot - 1), &number) && number > 1 ? number : 0;
+}
+
+// Whether the statement that prints as `root` reads the value.
+bool ReadsIn(const GraphOrder& order, const Value* value, const std::string& root) {
+  const auto users = order.users(value);
+  return std::any_of(users.begin(), users.end(), [&](const Statement* user) {
+    const Statement* prints = order.Root(user);
+    return !prints->results.empty() && prints->result()->name == root;
+  });
+}
+
+bool BroadcastsTo(const ir::Shape& from, const ir::Shape& to) {
+  if (from.size() > to.size()) return false;
+  for (size_t i = 0; i < from.size(); ++i) {
+    const int64_t extent = from[from.size() - 1 - i];
+    if (extent != 1 && extent != to[to.size() - 1 - i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<GradientClaims>> DifferentiateAndRecord(ir::Graph& graph) {
+  std::vector<GradientClaims> all;
+  while (Statement* grad = FirstGrad(graph)) {
+    const std::vector<std::string> obstacles = passes::GradientObstacles(graph.body, *grad);
+    if (!obstacles.empty()) return absl::InvalidArgumentError(absl::StrJoin(obstacles, "\n"));
+    const Value* scalar = grad->operands[0];
+    std::vector<const Value*> by(grad->operands.begin() + 1, grad->operands.end());
+    const ir::Note note = grad->note;
+    const int64_t number = grad->Int("number");
+    passes::GradientRecord record;
+    passes::Differentiate(graph, *grad, &record);
+    ir::NameUnnamed(graph);
+    all.push_back(FromRecord(number, scalar, note, std::move(by), std::move(record)));
+  }
+  return all;
+}
+
+absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, const GraphOrder& order) {
+  absl::flat_hash_map<std::string, const Value*> named;
+  for (const auto& s : graph.body.statements) {
+    for (const auto& result : s->results) {
+      if (!result->name.empty()) named.emplace(result->name, result.get());
+      if (s->results.size() > 1) continue;
+      for (const std::string& alias : s->note.aliases) named.emplace(alias, result.get());
+    }
+  }
+  std::vector<GradientClaims> all;
+  for (const Statement* s : order.statements()) {
+    for (const auto& result : s->results) {
+      std::vector<std::string> names = s->note.aliases;
+      names.insert(names.begin(), result->name);
+      for (const std::string& name : names) {
+        absl::string_view of;
+        const int64_t number = SplitAdjointName(name, of);
+        const auto found = named.find(std::string(of));
+        if (number == 0 || found == named.end()) continue;
+        const Value* value = found->second;
+        if (!ir::IsFloat(value->type.element) || !ir::IsFloat(result->type.element) ||
+            !BroadcastsTo(result->type.shape, value->type.shape))
+          continue;
+        // d.h'2 can be one of several contributions to d.h instead of the adjoint of h'2.
+        if (absl::StrContains(of, '\'') && named.contains(name.substr(0, name.find('\''))) &&
+            !ReadsIn(order, value, s->note.of))
+          continue;
+        const auto at = std::find_if(all.begin(), all.end(), [&](const auto& c) { return c.number == number; });
+        GradientClaims& claims = at != all.end() ? *at : all.emplace_back();
+        claims.number = number;
+        claims.printed = true;
+        // A later, primed version has the whole shape.
+        claims.adjoints.emplace(value, WrittenAdjoint{result.get(), 0});
+      }
+    }
+  }
+  if (all.empty())
+    return absl::InvalidArgumentError(
+        absl::StrCat(graph.name, " has no gradient: neither a `grad` statement nor an adjoint such as d.w"));
+  for (GradientClaims& claims : all) {
+    for (const Statement* s : order.statements()) {
+      for (const auto& result : s->results) {
+        const auto found = claims.adjoints.find(result.get());
+        if (found == claims.adjoints.end() || (s->op != Op::kParam && s->op != Op::kInput)) continue;
+        claims.by.push_back(result.get());
+        claims.gradients.push_back(found->second);
+      }
+    }
+    // A scalar that everything with an adjoint leads to, the nearest first.
+    for (const Statement* s : order.statements()) {
+      if (s->results.size() != 1 || s->result()->name.empty() || ir::IsDeclaration(s->op)) continue;
+      const Value* scalar = s->result();
+      if (scalar->type.rank() != 0 || !ir::IsFloat(scalar->type.element)) continue;
+      const std::vector<const Statement*> before = order.Before({&scalar, 1});
+      const absl::flat_hash_set<const Statement*> leads(before.begin(), before.end());
+      const bool all_lead = std::all_of(claims.adjoints.begin(), claims.adjoints.end(),
+                                        [&](const auto& entry) { return leads.contains(entry.first->definition); });
+      const bool is_adjoint = std::any_of(claims.adjoints.begin(), claims.adjoints.end(),
+                                          [&](const auto& entry) { return entry.second.value == scalar; });
+      if (all_lead && !is_adjoint) claims.scalars.push_back(scalar);
+    }
+    if (claims.scalars.empty())
+      return absl::InvalidArgumentError(
+          absl::StrCat(graph.name, ": no scalar depends on everything that gradient ", claims.number, " is by"));
+  }
+  return all;
+}
+
+namespace {
+
+void AddTerms(const GradientClaims& claims, const Value* value, const std::string& name, double sign, bool first,
+              std::vector<Term>& terms) {
+  const Statement& s = *value->definition;
+  const bool part = first || value->name.empty() || absl::StartsWith(value->name, absl::StrCat(name, "'"));
+  if (part && (s.op == Op::kAdd || s.op == Op::kSub) && s.operands[0]->definition != nullptr &&
+      s.operands[1]->definition != nullptr) {
+    AddTerms(claims, s.operands[0], name, sign, false, terms);
+    AddTerms(claims, s.operands[1], name, s.op == Op::kAdd ? sign : -sign, false, terms);
+    return;
+  }
+  Term term{{value, 0}, sign, {s.note.of}};
+  // The very adjoint of something else comes from that.
+  for (const auto& [of, adjoint] : claims.adjoints) {
+    if (!first && adjoint.value == value) term.of.push_back(of->name);
+  }
+  terms.push_back(std::move(term));
+}
+
+}  // namespace
+
+std::vector<Term> TermsOf(const GradientClaims& claims, const Value* adjoint) {
+  std::vector<Term> terms;
+  AddTerms(claims, adjoint, adjoint->name, 1, true, terms);
+  return terms;
+}
+
+}  // namespace gradus::runtime
