@@ -68,7 +68,10 @@ bool EraseMarkers(ir::Graph& graph) {
 
 }  // namespace
 
-absl::StatusOr<bool> Backprop(ir::Graph& graph) {
+namespace {
+
+// Fills every `grad`, with a record of each where `records` is given; whether there was any.
+absl::StatusOr<bool> Fill(ir::Graph& graph, std::vector<FilledGradient>* records) {
   std::vector<std::string> obstacles;
   for (const auto& s : graph.body.statements) {
     if (s->op != Op::kGrad) continue;
@@ -85,13 +88,31 @@ absl::StatusOr<bool> Backprop(ir::Graph& graph) {
                                           grad->operands[0]->name, " add more than ", kMaxAddedStatements,
                                           " statements (gradient limit); each gradient of a gradient multiplies them");
     const size_t added = std::max(graph.body.statements.size(), before) - before;
-    if (added > kMaxAddedStatements || !Differentiate(graph, *grad, kMaxAddedStatements - added).ok()) {
+    FilledGradient filled{grad->Int("number"), grad->operands[0], {}, grad->note, {}};
+    filled.by.assign(grad->operands.begin() + 1, grad->operands.end());
+    GradientRecord* record = records == nullptr ? nullptr : &filled.record;
+    if (added > kMaxAddedStatements || !Differentiate(graph, *grad, kMaxAddedStatements - added, record).ok()) {
       return absl::ResourceExhaustedError(what);
     }
+    if (records != nullptr) records->push_back(std::move(filled));
     changed = true;
     if (FirstGrad(graph) != nullptr) ir::NameUnnamed(graph);  // a later gradient speaks of adjoints by name
   }
+  return changed;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> Backprop(ir::Graph& graph) {
+  ASSIGN_OR_RETURN(const bool changed, Fill(graph, nullptr));
   return EraseMarkers(graph) || changed;
+}
+
+absl::StatusOr<std::vector<FilledGradient>> FillAndRecord(ir::Graph& graph) {
+  std::vector<FilledGradient> records;
+  RETURN_IF_ERROR(Fill(graph, &records).status());
+  ir::NameUnnamed(graph);
+  return records;
 }
 
 }  // namespace gradus::passes

@@ -5,10 +5,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "ir/builder.h"
 #include "ir/check.h"
-#include "passes/gradient_paths.h"
+#include "passes/backprop.h"
 
 namespace gradus::runtime {
 namespace {
@@ -18,23 +16,15 @@ using ir::Statement;
 using ir::Value;
 using passes::WrittenAdjoint;
 
-Statement* FirstGrad(const ir::Graph& graph) {
-  for (const auto& s : graph.body.statements) {
-    if (s->op == Op::kGrad) return s.get();
-  }
-  return nullptr;
-}
-
-GradientClaims FromRecord(int64_t number, const Value* scalar, const ir::Note& note, std::vector<const Value*> by,
-                          passes::GradientRecord record) {
+GradientClaims FromRecord(passes::FilledGradient filled) {
   GradientClaims claims;
-  claims.number = number;
-  claims.scalars = {scalar};
-  claims.note = note;
-  claims.by = std::move(by);
-  for (const Value* result : record.results) claims.gradients.push_back({result, 0});
-  claims.adjoints = std::move(record.adjoints);
-  for (const passes::GradientRecord::Part& part : record.parts) {
+  claims.number = filled.number;
+  claims.scalars = {filled.scalar};
+  claims.note = std::move(filled.note);
+  claims.by = std::move(filled.by);
+  for (const Value* result : filled.record.results) claims.gradients.push_back({result, 0});
+  claims.adjoints = std::move(filled.record.adjoints);
+  for (const passes::GradientRecord::Part& part : filled.record.parts) {
     auto& parts = claims.parts[part.user->operands[part.operand]];
     auto at = std::find_if(parts.begin(), parts.end(), [&](const auto& p) { return p.user == part.user; });
     if (at == parts.end()) at = parts.insert(parts.end(), {part.user, {}, false});
@@ -76,19 +66,9 @@ bool BroadcastsTo(const ir::Shape& from, const ir::Shape& to) {
 }  // namespace
 
 absl::StatusOr<std::vector<GradientClaims>> DifferentiateAndRecord(ir::Graph& graph) {
+  ASSIGN_OR_RETURN(std::vector<passes::FilledGradient> filled, passes::FillAndRecord(graph));
   std::vector<GradientClaims> all;
-  while (Statement* grad = FirstGrad(graph)) {
-    const std::vector<std::string> obstacles = passes::GradientObstacles(graph.body, *grad);
-    if (!obstacles.empty()) return absl::InvalidArgumentError(absl::StrJoin(obstacles, "\n"));
-    const Value* scalar = grad->operands[0];
-    std::vector<const Value*> by(grad->operands.begin() + 1, grad->operands.end());
-    const ir::Note note = grad->note;
-    const int64_t number = grad->Int("number");
-    passes::GradientRecord record;
-    passes::Differentiate(graph, *grad, &record);
-    ir::NameUnnamed(graph);
-    all.push_back(FromRecord(number, scalar, note, std::move(by), std::move(record)));
-  }
+  for (passes::FilledGradient& one : filled) all.push_back(FromRecord(std::move(one)));
   return all;
 }
 
