@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "frontend/lexer.h"
 #include "frontend/parser.h"
 #include "tests/frontend/sentences.h"
 #include "tests/frontend/tree.h"
@@ -110,6 +112,61 @@ TEST(FormatTest, ExamplesAndTheLibraryAreFormatted) {
       EXPECT_EQ(Formatted(std::string((*source)->text())), (*source)->text()) << entry.path();
     }
   }
+}
+
+// The text with other blanks between its tokens, other indentation and empty lines, and some more comments.
+std::string Shaken(const SourceFile& source, std::mt19937& random) {
+  Diagnostics diagnostics;
+  const TokenizedFile file = Tokenize(source, diagnostics);
+  std::vector<SourceRange> parts = file.comments;
+  for (const Token& token : file.tokens) {
+    if (token.kind != TokenKind::kEnd) parts.push_back(token.range);
+  }
+  std::sort(parts.begin(), parts.end(), [](SourceRange a, SourceRange b) { return a.begin < b.begin; });
+  std::string text;
+  int32_t at = 0;
+  for (const SourceRange& part : parts) {
+    const absl::string_view between = source.text().substr(at, part.begin - at);
+    const auto lines = std::count(between.begin(), between.end(), '\n');
+    if (lines > 0) {
+      text += std::string(random() % 3, ' ') + std::string(lines + random() % 3, '\n') + std::string(random() % 9, ' ');
+      if (random() % 8 == 0) text += "# said here\n" + std::string(random() % 5, ' ');
+    } else if (!between.empty()) {
+      text += std::string(1 + random() % 4, ' ');
+    }
+    text += std::string(part.text());
+    at = part.end;
+  }
+  return text + "\n";
+}
+
+std::vector<std::string> Comments(const std::string& text) {
+  const auto source = *SourceFile::Create("test.gr", text);
+  Diagnostics diagnostics;
+  std::vector<std::string> comments;
+  for (const SourceRange& comment : Tokenize(*source, diagnostics).comments) comments.emplace_back(comment.text());
+  return comments;
+}
+
+TEST(FormatTest, ProgramsKeepTreeAndCommentsWhateverTheirBlanks) {
+  std::mt19937 random(5);
+  int files = 0;
+  for (const char* folder : {"/examples", "/frontend/lib", "/tests/golden"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(GRADUS_SOURCE_DIR) + folder)) {
+      if (entry.path().extension() != ".gr" || entry.file_size() > 20000) continue;
+      const auto source = SourceFile::Read(entry.path());
+      ASSERT_TRUE(source.ok());
+      if (!Parse(*source).ok()) continue;
+      for (int i = 0; i < 3; ++i) {
+        const std::string shaken = Shaken(**source, random);
+        ASSERT_EQ(Tree(shaken), Tree(std::string((*source)->text()))) << entry.path() << "\n" << shaken;
+        ExpectStable(shaken);
+        ASSERT_EQ(Comments(Formatted(shaken)), Comments(shaken)) << entry.path() << "\n" << shaken;
+      }
+      ++files;
+    }
+  }
+  EXPECT_GT(files, 50);
 }
 
 TEST(FormatTest, AnExpressionOverSeveralLinesBecomesOne) {
