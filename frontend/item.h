@@ -86,6 +86,7 @@ struct StateSlot {
   ir::Value* declared = nullptr;
   ir::Value* current = nullptr;
   ir::Value* pending = nullptr;
+  SourceRange next;  // of the pending value
 };
 
 // Names in the order of definition. A function has a scope of its own; that of an apply has the instance's as parent.

@@ -211,7 +211,12 @@ class Lexer {
 
   void LexNote() {
     const absl::string_view line = text_.substr(at_, std::min(text_.find('\n', at_), text_.size()) - at_);
-    size_t end = at_ + std::min(line.find(" #"), line.size());  // a comment may follow
+    // A comment may follow; a path in quotes may have what looks like one.
+    size_t from = 0;
+    if (const size_t quote = line.find(" \""); quote < line.find(" #")) {
+      for (from = quote + 2; from < line.size() && line[from] != '"'; ++from) from += line[from] == '\\' ? 1 : 0;
+    }
+    size_t end = at_ + std::min(line.find(" #", from), line.size());
     while (absl::ascii_isspace(text_[end - 1])) --end;
     Add(TokenKind::kNote, end);
   }

@@ -84,6 +84,7 @@ struct Program {
   std::vector<std::string> outputs;     // outputs of kPredict
   std::vector<DataBinding> data;
   std::vector<DataBinding> validate;
+  std::vector<std::string> notes;  // `mlp.gr:9:3: note: w is not trained: …`: no errors, but hardly meant
 };
 
 // Everything but the graphs. Lowers every entry once to find what is wrong with the program.

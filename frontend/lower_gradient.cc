@@ -63,8 +63,7 @@ Item Lowering::Grad(const Items& arguments, SourceRange where) {
   return list == nullptr ? results[0] : MakeList(std::move(results));
 }
 
-// Whether y is computed from x, through values that carry a gradient.
-bool Lowering::DependsOn(const ir::Value* y, const ir::Value* x) const {
+bool Lowering::DependsOn(const ir::Value* y, const ir::Value* x, bool through_cuts) const {
   absl::flat_hash_map<const ir::Value*, bool> seen;
   std::vector<const ir::Value*> pending = {y};
   while (!pending.empty()) {
@@ -72,9 +71,9 @@ bool Lowering::DependsOn(const ir::Value* y, const ir::Value* x) const {
     pending.pop_back();
     if (value == x) return true;
     if (!seen.emplace(value, true).second || value->definition == nullptr) continue;
-    if (value->definition->op == Op::kStopGradient) continue;
+    if (value->definition->op == Op::kStopGradient && !through_cuts) continue;
     for (const ir::Value* operand : value->definition->operands) {
-      if (ir::IsFloat(operand->type.element)) pending.push_back(operand);
+      if (through_cuts || ir::IsFloat(operand->type.element)) pending.push_back(operand);
     }
   }
   return false;

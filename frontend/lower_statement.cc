@@ -229,7 +229,14 @@ void Lowering::ExecuteNext(const ast::Next& next) {
       return;
     }
   }
+  if (slot->pending != nullptr) {
+    Error(next.name.range, absl::StrCat(next.name.text, " has a next already: there is one in ",
+                                        in_function_ ? "an apply" : "a step", ", and reads see the old value"))
+        .Note("the first stands", slot->next);
+    return;
+  }
   slot->pending = tensor;
+  slot->next = next.name.range;
 }
 
 void Lowering::CommitStates(Scope& scope) {

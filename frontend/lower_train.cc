@@ -116,6 +116,7 @@ void Lowering::LowerTrain(const ast::Train& train, int unit) {
   for (Objective& objective : objectives) {
     if (!LowerObjective(objective)) return;
   }
+  if (describe_) NoteLeftOut(objectives);
   const bool outputs = entry_ == Entry::kStep || entry_ == Entry::kEvaluate;
   for (const Objective& objective : objectives) {
     program_.objectives.push_back(objective.name);
@@ -148,6 +149,28 @@ void Lowering::LowerTrain(const ast::Train& train, int unit) {
   for (const auto& [old, value] : updates_) next(old, value);
   for (const auto& slot : slots_) {
     if (slot->current != slot->declared) next(slot->declared, slot->current);
+  }
+}
+
+// A parameter that nothing trains though nobody said so.
+void Lowering::NoteLeftOut(const std::vector<Objective>& objectives) {
+  for (const auto& param : params_.statements) {
+    ir::Value* w = param->result();
+    const Objective* first = nullptr;
+    bool trained = false;
+    for (const Objective& objective : objectives) {
+      const auto has = [w](const auto& list) { return std::find(list.begin(), list.end(), w) != list.end(); };
+      const auto* chosen = objective.OptimizerOf(w->name);
+      trained |= has(objective.parameters) || (chosen != nullptr && IsFrozen(*chosen->first));
+      if (first == nullptr && has(objective.left_out)) first = &objective;
+    }
+    if (trained || first == nullptr) continue;
+    const bool cut = DependsOn(first->value, w, /*through_cuts=*/true);
+    program_.notes.push_back(absl::StrCat(ToString(first->where), ": note: ", w->name, " is not trained: ", first->name,
+                                          cut ? " depends on it only where no gradient passes (stop_gradient, "
+                                                "integers, comparisons); `optimizer none for "
+                                              : " does not depend on it; `optimizer none for ",
+                                          w->name, "` says so"));
   }
 }
 
@@ -186,7 +209,8 @@ bool Lowering::LowerObjective(Objective& objective) {
   const size_t errors = diagnostics_.size();
   if (objective.minimize->wrt.empty()) {
     for (const auto& param : params_.statements) {
-      if (DependsOn(objective.value, param->result())) objective.parameters.push_back(param->result());
+      const bool reached = DependsOn(objective.value, param->result());
+      (reached ? objective.parameters : objective.left_out).push_back(param->result());
     }
     if (objective.parameters.empty()) {
       Error(expression.range, absl::StrCat(objective.name, " depends on no parameter: there is nothing to train"));

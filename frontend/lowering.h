@@ -205,7 +205,8 @@ class Lowering {
   absl::optional<int64_t> Axis(const Item& item, int64_t rank, SourceRange where);
   absl::optional<ir::Ints> Axes(const Item& item, int64_t rank, SourceRange where);
   // One statement for the gradients of y by xs; names its results.
-  bool DependsOn(const ir::Value* y, const ir::Value* x) const;
+  // Whether y is computed from x through values that carry a gradient; with `through_cuts`, in any way.
+  bool DependsOn(const ir::Value* y, const ir::Value* x, bool through_cuts = false) const;
   std::vector<ir::Value*> EmitGrad(ir::Value* y, const std::vector<ir::Value*>& xs, SourceRange where);
 
   // ---- lower_random.cc
@@ -243,6 +244,7 @@ class Lowering {
   // The dims and other static names of a model, for an expression beside it.
   void InheritStatics(const Lowering& other);
   bool LowerObjective(Objective& objective);
+  void NoteLeftOut(const std::vector<Objective>& objectives);
 
   // ---- lower_update.cc
   struct Group;

@@ -31,6 +31,7 @@ struct Lowering::Objective {
   ir::Value* value = nullptr;
   std::vector<Placed> optimizers;
   std::vector<ir::Value*> parameters;
+  std::vector<ir::Value*> left_out;   // where no `wrt` says by what: no gradient reaches them
   std::vector<ir::Value*> gradients;  // of the step
 
   // The first optimizer that names the parameter; else the one that names none; else null.

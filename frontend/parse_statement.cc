@@ -118,6 +118,9 @@ std::optional<ast::Statement> Parser::ParseStatement() {
     statement.note = ParseNote();
     if (!statement.note) return std::nullopt;
   }
+  // A `}` ends a statement: after a loop or a choice the next one may stand on the same line.
+  const bool ends_in_block = statement.As<ast::For>() != nullptr || statement.As<ast::If>() != nullptr;
+  if (ends_in_block && !statement.note && Peek().kind == TokenKind::kName) return statement;
   if (!EndStatement("a statement")) return std::nullopt;
   return statement;
 }
@@ -319,8 +322,23 @@ std::optional<ast::Note> Parser::ParseNote() {
   const Token token = Take();
   ast::Note note;
   note.range = token.range;
-  const std::vector<std::string> words =
-      absl::StrSplit(token.text.substr(1), absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  absl::string_view text = token.text.substr(1);
+  std::vector<std::string> words;
+  // A path in quotes, as in `"a #1.gr":3:5`, is taken out; the words have its colon.
+  std::string quoted;
+  size_t quoted_word = token.text.size();
+  if (const size_t quote = text.find(" \""); quote != absl::string_view::npos) {
+    words = absl::StrSplit(text.substr(0, quote), absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    quoted_word = words.size();
+    size_t end = quote + 2;
+    for (; end < text.size() && text[end] != '"'; ++end) {
+      if (text[end] == '\\' && end + 1 < text.size()) ++end;
+      quoted.push_back(text[end]);
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  const std::vector<std::string> rest = absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  words.insert(words.end(), rest.begin(), rest.end());
   auto is_place = [&](const std::string& word) {
     const std::vector<std::string> parts = absl::StrSplit(word, ':');
     int line = 0;
@@ -344,6 +362,7 @@ std::optional<ast::Note> Parser::ParseNote() {
     if (!is_place(words[place])) continue;
     note.file =
         absl::StrCat(absl::StrJoin(words.begin() + i, words.begin() + place, " "), place > i ? " " : "", note.file);
+    if (place == quoted_word) note.file = quoted;
     i = place + 1;
     break;
   }

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "ir/check.h"
 #include "ir/math.h"
 #include "ir/printer.h"
 #include "ir/scalar.h"
@@ -56,6 +57,22 @@ absl::Status Overflow(Op op) {
   return absl::InvalidArgumentError(absl::StrCat(ir::Info(op).mnemonic, " of static integers overflows 64 bits"));
 }
 
+// What Python refuses: 1 / 0, sqrt(-1), log(0). Numbers that are not finite are written, `inf` and `nan`.
+absl::Status CheckFinite(Op op, absl::Span<const Number> operands, const Item& item) {
+  const Number* result = item.As<Number>();
+  if (result == nullptr || std::isfinite(result->AsDouble())) return absl::OkStatus();
+  std::string text;
+  for (const Number& n : operands) {
+    if (!std::isfinite(n.AsDouble())) return absl::OkStatus();
+    absl::StrAppend(&text, text.empty() ? "" : ", ", ToText(n));
+  }
+  if (op == Op::kDiv || op == Op::kMod || op == Op::kFloorDiv) {
+    return absl::InvalidArgumentError(absl::StrCat("the static number ", ToText(operands[0]), " is divided by zero"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(ir::Info(op).mnemonic, "(", text, ") of static numbers is ",
+                                                 std::isnan(result->AsDouble()) ? "no number" : "infinite"));
+}
+
 absl::StatusOr<Item> IntegerPower(int64_t base, int64_t exponent) {
   int64_t result = 1;
   for (int64_t i = 0; i < exponent; ++i) {
@@ -84,6 +101,7 @@ absl::optional<absl::StatusOr<Item>> EvaluateInteger(Op op, int64_t a, int64_t b
     case Op::kNeg:
       return checked(__builtin_sub_overflow(int64_t{0}, a, &r));
     case Op::kFloorDiv:
+      if (b == -1) return checked(__builtin_sub_overflow(int64_t{0}, a, &r));
       return number(FloorDiv(Integer(a), Integer(b)).raw);
     case Op::kMod:
       return number(Mod(Integer(a), Integer(b)).raw);
@@ -91,7 +109,7 @@ absl::optional<absl::StatusOr<Item>> EvaluateInteger(Op op, int64_t a, int64_t b
       if (b < 0) return absl::nullopt;
       return IntegerPower(a, b);
     case Op::kAbs:
-      return number(Abs(Integer(a)).raw);
+      return a < 0 ? checked(__builtin_sub_overflow(int64_t{0}, a, &r)) : number(a);
     case Op::kSign:
       return number(Sign(Integer(a)).raw);
     case Op::kMinimum:
@@ -129,7 +147,9 @@ absl::StatusOr<Item> EvaluateStatic(Op op, absl::Span<const Number> operands) {
       return *std::move(result);
     }
   }
-  return EvaluateReal(op, operands);
+  ASSIGN_OR_RETURN(Item result, EvaluateReal(op, operands));
+  RETURN_IF_ERROR(CheckFinite(op, operands, result));
+  return result;
 }
 
 std::string ToText(const Number& number) {

@@ -4,8 +4,10 @@
 #include <charconv>
 #include <cmath>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "ir/contraction.h"
 
 namespace gradus::ir {
@@ -239,11 +241,21 @@ Text PrintValue(const Value& value) {
   return PrintExpression(*value.definition);
 }
 
+// A path that the reader of a note could take for something else stands in quotes.
+std::string PrintPath(const std::string& path) {
+  const bool plain = !absl::StrContains(path, " #") && !absl::StrContains(path, "  ") &&
+                     path.find_first_of("\"\t") == std::string::npos && !absl::StartsWith(path, " ") &&
+                     !absl::EndsWith(path, " ") && !absl::StrContains(path, ": ") && !absl::StartsWith(path, "of ");
+  if (plain || path.find('\n') != std::string::npos) return path;
+  return absl::StrCat("\"", absl::StrReplaceAll(path, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
+}
+
 std::string PrintNote(const Statement& s) {
   std::string note;
   if (!s.note.of.empty()) absl::StrAppend(&note, " of ", s.note.of);
   if (s.note.line != 0) {
-    absl::StrAppend(&note, " ", s.note.file, s.note.file.empty() ? "" : ":", s.note.line, ":", s.note.column);
+    absl::StrAppend(&note, " ", PrintPath(s.note.file), s.note.file.empty() ? "" : ":", s.note.line, ":",
+                    s.note.column);
   }
   if (!s.note.aliases.empty()) absl::StrAppend(&note, " alias ", absl::StrJoin(s.note.aliases, " "));
   const bool placed =

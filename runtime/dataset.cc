@@ -91,12 +91,17 @@ class BindingLoader {
 
   absl::Status Read(const frontend::DataBinding& binding) {
     for (const frontend::Source& source : binding.sources) {
-      const std::string name = source.path.empty() ? source.place : source.path;
+      const std::string name =
+          source.path.empty() ? source.place : absl::StrCat(source.place, ": error: ", source.path);
       ir::Tensor tensor;
       if (source.literal) {
         tensor = *source.literal;
       } else {
-        ASSIGN_OR_RETURN(tensor, ReadSource(directory_, source.path));
+        absl::StatusOr<ir::Tensor> read = ReadSource(directory_, source.path);
+        if (!read.ok()) {
+          return absl::Status(read.status().code(), absl::StrCat(source.place, ": error: ", read.status().message()));
+        }
+        tensor = *std::move(read);
       }
       ASSIGN_OR_RETURN(const Fit fit, FitOf(name, tensor.type(), input_));
       if (!sources_.empty() && (fit.sampled != fit_.sampled || fit.examples != fit_.examples)) {

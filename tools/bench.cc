@@ -213,6 +213,11 @@ absl::Status Run(const BenchOptions& options) {
   } else {
     Print(result, compiled, data.bytes());
   }
+  const auto bad = std::find_if(losses.begin(), losses.end(), [](double loss) { return !std::isfinite(loss); });
+  if (bad != losses.end()) {
+    return absl::OutOfRangeError(absl::StrCat("step ", bad - losses.begin() + 1, ": ", model.program.objectives[0],
+                                              " is not finite; what was measured is the step of a broken model"));
+  }
   return absl::OkStatus();
 }
 

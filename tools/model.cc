@@ -38,6 +38,10 @@ void PrintTimings(const runtime::Compiled& compiled) {
 
 void AddProgramOptions(CLI::App& verb, ModelOptions& options) {
   verb.add_option("file", options.file, "The program (.gr)")->required();
+  AddSet(verb, options);
+}
+
+void AddSet(CLI::App& verb, ModelOptions& options) {
   verb.add_option("--set", options.set,
                   "A size or attribute of the program, as in --set B=128; --set float=f64 computes in f64")
       ->type_name("NAME=VALUE")

@@ -31,6 +31,8 @@ struct ModelOptions {
 
 // The file and --set, --model.
 void AddProgramOptions(CLI::App& verb, ModelOptions& options);
+// --set and --model alone.
+void AddSet(CLI::App& verb, ModelOptions& options);
 // --threads, --target, --fuse, --interpret, --bisect, --timings.
 void AddCompileOptions(CLI::App& verb, ModelOptions& options);
 // An integer of 64 bits that is at least `low`: CLI11 reads a longer one as another number.

@@ -72,6 +72,7 @@ nlohmann::json Json(const runtime::Averages& averages) {
 
 absl::Status Run(const TrainOptions& options) {
   ASSIGN_OR_RETURN(Model model, LoadProgramModel(options.model, "training"));
+  for (const std::string& note : model.program.notes) std::fprintf(stderr, "%s\n", note.c_str());
   frontend::Program& program = model.program;
   if (!program.trains)
     return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe: write `train ", program.model,

@@ -85,6 +85,16 @@ TEST(ParserTest, ALineEndsAStatementUnlessItIsContinued) {
   EXPECT_TRUE(ParseText("graph g {\n x = f(fused(a) {\n b = a\n yield b\n }\n, 2)\n}").ok());
 }
 
+TEST(ParserTest, WhatFollowsTheBlockOfALoopOrAChoiceMayStandOnItsLine) {
+  for (const char* good : {"fn f(x) { for i in range(3) { x = x + 1 } return x }",
+                           "fn f(x) { if a { x = x + 1 } else { x = x + 2 } for i in l { } return x }"}) {
+    EXPECT_TRUE(ParseText(good).ok()) << good;
+  }
+  for (const char* bad : {"fn f(x) { y = x return y }", "fn f(x) { for i in l { } 3 }", "fn f(x) { if a { } + 1 }"}) {
+    EXPECT_FALSE(ParseText(bad).ok()) << bad;
+  }
+}
+
 TEST(ParserTest, EveryModelOfTheLanguageParses) {
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(GRADUS_SOURCE_DIR "/tests/frontend/models")) {

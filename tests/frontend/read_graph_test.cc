@@ -12,6 +12,25 @@ std::string ReadAndPrint(const std::string& text) {
   return graph.ok() ? ir::Print(*graph) : std::string(graph.status().message());
 }
 
+TEST(ReadGraphTest, APathThatCouldBeTakenForSomethingElseStandsInQuotes) {
+  const std::string text = R"(graph g numerics 1 {
+  input x : f32[4]
+  a : f32[4] = x + 1  | of x "dir #1/my \"lib\" #2.gr":3:5 alias b  # a comment
+  c : f32[4] = a * 2  | dir one/lib.gr:3:5                            # another
+  d : f32[4] = c * 2  | "of c.gr":3:5
+  output d
+}
+)";
+  absl::StatusOr<ir::Graph> graph = ReadGraph("g.gr", text);
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_EQ(graph->Find("a")->definition->note.file, "dir #1/my \"lib\" #2.gr");
+  EXPECT_EQ(graph->Find("a")->definition->note.aliases, std::vector<std::string>{"b"});
+  EXPECT_EQ(graph->Find("c")->definition->note.file, "dir one/lib.gr");
+  EXPECT_EQ(graph->Find("d")->definition->note.file, "of c.gr");
+  EXPECT_EQ(ReadAndPrint(ir::Print(*graph)), ir::Print(*graph));
+  EXPECT_NE(ir::Print(*graph).find(R"(| of x "dir #1/my \"lib\" #2.gr":3:5 alias b)"), std::string::npos);
+}
+
 TEST(ReadGraphTest, AGraphOfEveryFormPrintsAsItWasRead) {
   const std::string text =
       R"(graph mlp.step numerics 1 frozen target avx512 l1 49152 l2 1048576 threads 2 arena 4096 scratch 0 {

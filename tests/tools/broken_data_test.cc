@@ -84,6 +84,7 @@ TEST_F(BrokenDataTest, AMissingFileAndAHeaderThatLies) {
   ExpectRefused("is larger than the limit of");
   std::filesystem::remove(Path("x.npy"));
   ExpectRefused("x.npy: cannot open: No such file or directory");
+  ExpectRefused("m.gr:11:12: error: x.npy: cannot open");
 }
 
 TEST_F(BrokenDataTest, ParametersThatDoNotFit) {

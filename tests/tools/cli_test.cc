@@ -331,6 +331,46 @@ TEST_F(CliTest, AWrongProgramIsShownWithItsCaret) {
   EXPECT_THAT(Gradus("train absent.gr").error, HasSubstr("absent.gr"));
 }
 
+TEST_F(CliTest, BenchSaysThatALossIsNotFiniteAndItsObjectStaysValid) {
+  Write("m.gr",
+        "model m { input x : float[2]; param w : float[2] = ones; loss = exp(sum(w * x) * 1000) }\n"
+        "train m { minimize loss; optimizer sgd(lr=0.1); data x = [1, 2] }\n");
+  const CommandResult result = Gradus("bench m.gr --json --losses 2 --blocks 1");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.error, HasSubstr("step 1: loss is not finite"));
+  EXPECT_TRUE(nlohmann::json::parse(result.out)["losses"][0].is_null());
+}
+
+TEST_F(CliTest, AParameterThatNothingTrainsIsNamedOnce) {
+  const std::string model =
+      "model m {\n  input x : float[2]\n  param w : float[2] = ones\n  param v : float[2] = ones\n"
+      "  param u : float[2] = ones\n  loss = sum(w * x * stop_gradient(v))\n}\n";
+  Write("m.gr", model + "train m { minimize loss; optimizer sgd(lr=0.1); data x = [1, 2]; steps 2 }\n");
+  const CommandResult result = Gradus("train m.gr");
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.error,
+            "m.gr:8:11: note: v is not trained: loss depends on it only where no gradient passes (stop_gradient, "
+            "integers, comparisons); `optimizer none for v` says so\n"
+            "m.gr:8:11: note: u is not trained: loss does not depend on it; `optimizer none for u` says so\n");
+  Write("m.gr", model +
+                    "train m { minimize loss; optimizer sgd(lr=0.1); optimizer none for u, v; data x = [1, 2]; "
+                    "steps 2 }\n");
+  EXPECT_EQ(Gradus("train m.gr").error, "");
+}
+
+TEST_F(CliTest, SeveralFilesAreCheckedAndTheWorstDecides) {
+  Write("good.gr", "model m { input x : float; y = x + 1; output y }\ncheck m(x=1) { y ~ 2 }\n");
+  Write("bad.gr", "model m { input x : float; y = x + 1; output y }\ncheck m(x=1) { y ~ 3 }\n");
+  Write("none.gr", "model m { input x : float; y = x + 1; output y }\n");
+  const CommandResult good = Gradus("check good.gr none.gr good.gr");
+  EXPECT_EQ(good.code, 0);
+  EXPECT_EQ(good.out,
+            "good.gr: 1 check, 1 expectations, all hold\nnone.gr: has no `check`\n"
+            "good.gr: 1 check, 1 expectations, all hold\n");
+  EXPECT_EQ(Gradus("check bad.gr good.gr").code, 3);
+  EXPECT_EQ(Gradus("check bad.gr missing.gr good.gr").code, 1);
+}
+
 TEST_F(CliTest, ALossThatIsNotFiniteEndsTraining) {
   Write("big.gr", absl::StrReplaceAll(kModel, {{"lr=0.1", "lr=1e38"}}));
   const CommandResult result = Gradus("train big.gr --epochs 50");
