@@ -82,28 +82,42 @@ int Print(const std::string& text) {
   return kSuccess;
 }
 
+// A topic with its plot in place of the picture.
+std::string OnTerminal(const Topic& topic, const TerminalStyle& style) {
+  constexpr int kMostColumns = 76;
+  std::string text = absl::StrCat("# ", topic.name, " (", topic.group, ")\n\n", topic.text(), "\n\n");
+  const size_t picture = text.find("\n![");
+  const auto plot = picture == std::string::npos || topic.plot == nullptr ? absl::nullopt : topic.plot();
+  if (plot) {
+    const int width = std::min(style.width - kCodeIndent, kMostColumns);
+    text.replace(picture + 1, text.find('\n', picture + 1) - picture, CodeBlock(ToText(*plot, width, style.color)));
+  }
+  return ForTerminal(text, style);
+}
+
+int Plotted(const std::string& name, const std::vector<Topic>& topics) {
+  for (const Topic& topic : topics) {
+    if (topic.name != name || topic.plot == nullptr) continue;
+    if (const auto plot = topic.plot()) return Print(ToSvg(*plot));
+  }
+  std::fprintf(stderr, "gradus: there is no plot of %s\n", name.c_str());
+  return kUsage;
+}
+
 int Run(const CLI::App& gradus, const HelpOptions& options) {
   if (options.page == "operations") return Print(OperationsPage());
   if (options.page == "library") return Print(LibraryPage());
   if (options.page == "grammar") return Print(GrammarPage());
   const std::vector<Topic> topics = AllTopics(gradus);
-  const std::string& name = options.plot.empty() ? options.name : options.plot;
-  if (name.empty()) return List(topics);
+  if (!options.plot.empty()) return Plotted(options.plot, topics);
+  if (options.name.empty()) return List(topics);
+  const TerminalStyle style = StyleOfOutput();
   std::string text;
   for (const Topic& topic : topics) {
-    if (topic.name != name && (topic.symbol.empty() || topic.symbol != name)) continue;
-    if (options.plot.empty()) {
-      absl::StrAppend(&text, "# ", topic.name, " (", topic.group, ")\n\n", topic.text(), "\n\n");
-    } else if (topic.plot != nullptr && text.empty()) {
-      text = topic.plot();
-    }
+    if (topic.name == options.name || (!topic.symbol.empty() && topic.symbol == options.name))
+      absl::StrAppend(&text, text.empty() ? "" : "\n", OnTerminal(topic, style));
   }
-  if (!options.plot.empty() && text.empty()) {
-    std::fprintf(stderr, "gradus: there is no plot of %s\n", name.c_str());
-    return kUsage;
-  }
-  if (text.empty()) return Unknown(name, topics);
-  return Print(options.plot.empty() ? ForTerminal(text, StyleOfOutput()) : text);
+  return text.empty() ? Unknown(options.name, topics) : Print(text);
 }
 
 }  // namespace

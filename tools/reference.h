@@ -7,15 +7,17 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
+#include "tools/plot.h"
 
 namespace gradus::tools {
 
 struct Topic {
-  std::string name;                             // `relu`
-  std::string group;                            // `Activations`
-  std::function<std::string()> text;            // Markdown without a heading; computed when it is wanted
-  std::string symbol = "";                      // another way to ask for it: `+`
-  std::function<std::string()> plot = nullptr;  // an SVG file, or an empty text where there is none
+  std::string name;                                      // `relu`
+  std::string group;                                     // `Activations`
+  std::function<std::string()> text;                     // Markdown without a heading; computed when it is wanted
+  std::string symbol = "";                               // another way to ask for it: `+`
+  std::function<absl::optional<Plot>()> plot = nullptr;  // nothing where a function is no curve
 };
 
 std::vector<Topic> OperationTopics();

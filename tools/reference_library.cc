@@ -151,17 +151,17 @@ std::string Text(const LibraryChapter& chapter, const LibraryDefinition& definit
   return absl::StrCat(text, "Source:\n\n", CodeBlock(definition.source));
 }
 
-std::string Plot(const LibraryChapter& chapter, const LibraryDefinition& definition) {
+absl::optional<Plot> PlotOf(const LibraryChapter& chapter, const LibraryDefinition& definition) {
   if (KindOf(chapter) == Kind::kSchedules) {
     const absl::StatusOr<std::vector<double>> rates = ScheduleValues(definition.example, kScheduleSteps);
     CHECK(rates.ok()) << definition.name << ": " << rates.status();
     return PlotSchedule(definition.name, *rates);
   }
-  if (KindOf(chapter) != Kind::kFunctions) return "";
+  if (KindOf(chapter) != Kind::kFunctions) return absl::nullopt;
   const std::string statements = Statements(definition, Kind::kFunctions);
   const auto example = TryExample(definition, statements, true);
-  if (example == nullptr || !IsPlotted(statements, *example)) return "";
-  const absl::StatusOr<std::string> plot = PlotFunction(definition.name, statements);
+  if (example == nullptr || !IsPlotted(statements, *example)) return absl::nullopt;
+  const absl::StatusOr<Plot> plot = PlotFunction(definition.name, statements);
   CHECK(plot.ok()) << definition.name << ": " << plot.status();
   return *plot;
 }
@@ -178,7 +178,7 @@ std::vector<Topic> LibraryTopics() {
   for (const LibraryChapter& chapter : Chapters()) {
     for (const LibraryDefinition& definition : chapter.definitions) {
       topics.push_back({definition.name, chapter.title, [&] { return Text(chapter, definition); }, "",
-                        [&] { return Plot(chapter, definition); }});
+                        [&] { return PlotOf(chapter, definition); }});
     }
   }
   return topics;

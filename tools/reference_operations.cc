@@ -67,6 +67,16 @@ constexpr std::pair<absl::string_view, absl::string_view> kStatements[] = {
     {"convert", "input x : float[5] = [-1.7, 0.2, 2.9, 1e20, nan]\ny = i32(x)"},
 };
 
+// What integers do that numbers of mathematics do not.
+constexpr std::pair<absl::string_view, absl::string_view> kIntegers[] = {
+    {"neg", "input x : i32[3] = [1, 0, -2147483648]\ny = -x"},
+    {"abs", "input x : i32[3] = [-1, 0, -2147483648]\ny = abs(x)"},
+    {"add", "input a : i32[2] = [1, 2147483647]; input b : i32[2] = [2, 1]\ny = a + b"},
+    {"mul", "input a : u8[2] = [15, 16]; input b : u8[2] = [17, 17]\ny = a * b"},
+    {"floordiv", "input a : i32[4] = [7, -7, 7, -2147483648]; input b : i32[4] = [2, 2, 0, -1]\ny = a // b"},
+    {"mod", "input a : i32[4] = [7, -7, 7, 7]; input b : i32[4] = [3, 3, -3, 0]\ny = a % b"},
+};
+
 const frontend::Builtin* FindBuiltin(absl::string_view name) {
   for (const frontend::Builtin& builtin : frontend::Builtins()) {
     if (builtin.name == name) return &builtin;
@@ -187,24 +197,34 @@ std::string Text(const std::string& name) {
   const absl::StatusOr<Example> example = WorkOut(statements);
   CHECK(example.ok()) << "the example of " << name << ": " << example.status();
   if (IsPlotted(statements, *example))
-    text = absl::StrCat("![", name, " and its derivative](reference/plots/", name, ".svg)\n\n", text);
+    absl::StrAppend(&text, "![", name, " and its derivative](reference/plots/", name, ".svg)\n\n");
   absl::StrAppend(&text, "For example:\n\n", CodeBlock(statements));
   if (!example->forward.empty()) absl::StrAppend(&text, "is compiled to\n\n", CodeBlock(example->forward));
   if (!example->backward.empty()) absl::StrAppend(&text, "with the gradient\n\n", CodeBlock(example->backward));
   auto numbers = example->inputs;
   numbers.insert(numbers.end(), example->results.begin(), example->results.end());
   numbers.insert(numbers.end(), example->gradients.begin(), example->gradients.end());
-  return absl::StrCat(text, example->backward.empty() ? "In numbers:\n\n" : "In numbers, for g = 1:\n\n",
-                      CodeBlock(NumberTable(numbers)));
+  absl::StrAppend(&text, example->backward.empty() ? "In numbers:\n\n" : "In numbers, for g = 1:\n\n",
+                  CodeBlock(NumberTable(numbers)));
+  for (const auto& [of, integers] : kIntegers) {
+    if (of != name) continue;
+    const absl::StatusOr<Example> other = WorkOut(absl::StrCat(integers, "\n"));
+    CHECK(other.ok()) << "integers of " << name << ": " << other.status();
+    auto values = other->inputs;
+    values.insert(values.end(), other->results.begin(), other->results.end());
+    absl::StrAppend(&text, "Integers, ", ir::Name(values[0].second.type().element), ":\n\n",
+                    CodeBlock(NumberTable(values)));
+  }
+  return text;
 }
 
-std::string Plot(const std::string& name) {
+absl::optional<Plot> PlotOf(const std::string& name) {
   const std::string statements = Statements(name);
-  if (statements.empty()) return "";
+  if (statements.empty()) return absl::nullopt;
   const absl::StatusOr<Example> example = WorkOut(statements);
   CHECK(example.ok()) << name << ": " << example.status();
-  if (!IsPlotted(statements, *example)) return "";
-  const absl::StatusOr<std::string> plot = PlotFunction(name, statements);
+  if (!IsPlotted(statements, *example)) return absl::nullopt;
+  const absl::StatusOr<Plot> plot = PlotFunction(name, statements);
   CHECK(plot.ok()) << name << ": " << plot.status();
   return *plot;
 }
@@ -248,7 +268,7 @@ std::vector<Topic> OperationTopics() {
     for (const std::string& name : group.names) {
       const auto op = ir::FindMnemonic(name);
       topics.push_back({name, group.title, [name] { return Text(name); }, std::string(op ? ir::Info(*op).infix : ""),
-                        [name] { return Plot(name); }});
+                        [name] { return PlotOf(name); }});
     }
   }
   return topics;

@@ -12,20 +12,7 @@
 namespace gradus::tools {
 namespace {
 
-constexpr int kWidth = 440, kHeight = 300;
-constexpr int kLeft = 44, kRight = 16, kTop = 32, kBottom = 32;
 constexpr int kPoints = 281;
-
-struct Curve {
-  std::string label;
-  std::string style;  // attributes of its lines
-  std::vector<std::vector<std::pair<double, double>>> pieces;
-};
-
-// What is shown of the plane in one direction.
-struct Axis {
-  double low, high, tick;
-};
 
 // With a margin, so that a line at the edge is seen whole.
 Axis AxisOf(double low, double high) {
@@ -52,9 +39,8 @@ bool Jumps(const std::vector<double>& y, size_t i, Smoothness smoothness) {
 }
 
 // Splits a curve where it jumps or is no number.
-Curve MakeCurve(std::string label, std::string style, const std::vector<double>& x, const std::vector<double>& y,
-                Smoothness smoothness) {
-  Curve curve{std::move(label), std::move(style), {}};
+Curve MakeCurve(std::string label, const std::vector<double>& x, const std::vector<double>& y, Smoothness smoothness) {
+  Curve curve{std::move(label), {}};
   bool open = false;
   for (size_t i = 0; i < x.size(); ++i) {
     if (!std::isfinite(y[i])) {
@@ -67,91 +53,6 @@ Curve MakeCurve(std::string label, std::string style, const std::vector<double>&
   }
   return curve;
 }
-
-// `0.25`, `-3`.
-std::string Label(double value) { return absl::StrFormat("%g", std::abs(value) < 1e-12 ? 0 : value); }
-
-class Figure {
- public:
-  Figure(std::string title, Axis x, Axis y) : title_(std::move(title)), x_(x), y_(y) {}
-
-  // Mid tones and no background, so that it can be read on a light page and on a dark one.
-  std::string Draw(const std::vector<Curve>& curves, absl::string_view x_label) {
-    absl::StrAppend(&text_, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ", kWidth, " ", kHeight,
-                    "\" width=\"", kWidth, "\" height=\"", kHeight, "\" role=\"img\" aria-label=\"", title_, "\">\n",
-                    "<g font-family=\"sans-serif\" font-size=\"11\" fill=\"#808488\">\n");
-    Ticks();
-    absl::StrAppend(&text_, "<text x=\"", kWidth - kRight, "\" y=\"", kHeight - 4, "\" text-anchor=\"end\">", x_label,
-                    "</text>\n");
-    int at = kLeft;
-    for (const Curve& curve : curves) {
-      absl::StrAppend(&text_, "<line x1=\"", at, "\" y1=\"16\" x2=\"", at + 24, "\" y2=\"16\" ", curve.style, "/>\n",
-                      "<text x=\"", at + 30, "\" y=\"20\" font-size=\"13\">", curve.label, "</text>\n");
-      at += 48 + 8 * static_cast<int>(curve.label.size());
-    }
-    absl::StrAppend(&text_, "</g>\n<clipPath id=\"plane\"><rect x=\"", kLeft, "\" y=\"", kTop, "\" width=\"",
-                    kWidth - kLeft - kRight, "\" height=\"", kHeight - kTop - kBottom,
-                    "\"/></clipPath>\n<g clip-path=\"url(#plane)\" fill=\"none\">\n");
-    for (const Curve& curve : curves) {
-      for (const auto& piece : curve.pieces) Line(piece, curve.style);
-    }
-    return text_ + "</g>\n</svg>\n";
-  }
-
- private:
-  double PlaceX(double x) const { return kLeft + (x - x_.low) / (x_.high - x_.low) * (kWidth - kLeft - kRight); }
-  double PlaceY(double y) const {
-    // Far outside the plane nothing is seen; shorter numbers.
-    const double share = std::clamp((y - y_.low) / (y_.high - y_.low), -1.0, 2.0);
-    return kHeight - kBottom - share * (kHeight - kTop - kBottom);
-  }
-
-  void Ticks() {
-    const auto line = [&](double x1, double y1, double x2, double y2, bool zero) {
-      absl::StrAppendFormat(&text_,
-                            "<line x1=\"%.2f\" y1=\"%.2f\" x2=\"%.2f\" y2=\"%.2f\" stroke=\"#808488\" "
-                            "stroke-opacity=\"%s\"/>\n",
-                            x1, y1, x2, y2, zero ? "0.9" : "0.25");
-    };
-    for (double i = std::ceil(x_.low / x_.tick); i * x_.tick <= x_.high; ++i) {
-      const double x = i * x_.tick;
-      line(PlaceX(x), kTop, PlaceX(x), kHeight - kBottom, std::abs(x) < 1e-9);
-      absl::StrAppendFormat(&text_, "<text x=\"%.2f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", PlaceX(x),
-                            kHeight - kBottom + 14, Label(x));
-    }
-    for (double i = std::ceil(y_.low / y_.tick); i * y_.tick <= y_.high; ++i) {
-      const double y = i * y_.tick;
-      line(kLeft, PlaceY(y), kWidth - kRight, PlaceY(y), std::abs(y) < 1e-9);
-      absl::StrAppendFormat(&text_, "<text x=\"%d\" y=\"%.2f\" text-anchor=\"end\">%s</text>\n", kLeft - 6,
-                            PlaceY(y) + 4, Label(y));
-    }
-  }
-
-  void Line(const std::vector<std::pair<double, double>>& points, absl::string_view style) {
-    if (points.size() == 1) {  // the value at a kink
-      absl::StrAppendFormat(&text_, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" %s/>\n", PlaceX(points[0].first),
-                            PlaceY(points[0].second), style);
-      return;
-    }
-    // Points on a straight line between their neighbours are left out.
-    std::vector<std::string> places;
-    for (size_t i = 0; i < points.size(); ++i) {
-      if (i > 0 && i + 1 < points.size()) {
-        const double before = PlaceY(points[i - 1].second), here = PlaceY(points[i].second),
-                     after = PlaceY(points[i + 1].second);
-        if (std::abs(before - 2 * here + after) < 1e-6) continue;
-      }
-      places.push_back(absl::StrFormat("%.1f,%.1f", PlaceX(points[i].first), PlaceY(points[i].second)));
-    }
-    absl::StrAppend(&text_, "<polyline points=\"", absl::StrJoin(places, " "), "\" ", style, "/>\n");
-  }
-
-  std::string title_, text_;
-  Axis x_, y_;
-};
-
-constexpr char kValueStyle[] = "stroke=\"#3b82f6\" stroke-width=\"2.5\"";
-constexpr char kDerivativeStyle[] = "stroke=\"#ea7317\" stroke-width=\"2\" stroke-dasharray=\"6 4\"";
 
 // The text from `input` to the end of the literal of the first input, which is replaced.
 std::string WithPoints(const std::string& statements, const std::vector<double>& x) {
@@ -191,7 +92,7 @@ bool IsPlotted(const std::string& statements, const Example& example) {
   return statements.find("= [") == statements.rfind("= [");
 }
 
-absl::StatusOr<std::string> PlotFunction(const std::string& name, const std::string& statements) {
+absl::StatusOr<Plot> PlotFunction(const std::string& name, const std::string& statements) {
   ExampleOptions options;
   options.f64 = true;
   ASSIGN_OR_RETURN(const Example shown, WorkOut(statements, options));
@@ -216,18 +117,22 @@ absl::StatusOr<std::string> PlotFunction(const std::string& name, const std::str
       most = std::min(std::max(most, v), probability ? 5 : high);
     }
   }
-  Figure figure(absl::StrCat(name, " and its derivative"), AxisOf(low, high), AxisOf(least, most));
-  return figure.Draw({MakeCurve(name, kValueStyle, x, y, Smoothness::kContinuous),
-                      MakeCurve("derivative", kDerivativeStyle, x, slope, Smoothness::kMayJump)},
-                     "x");
+  return Plot{
+      absl::StrCat(name, " and its derivative"),
+      "x",
+      AxisOf(low, high),
+      AxisOf(least, most),
+      {MakeCurve(name, x, y, Smoothness::kContinuous), MakeCurve("derivative", x, slope, Smoothness::kMayJump)}};
 }
 
-std::string PlotSchedule(const std::string& name, const std::vector<double>& values) {
+Plot PlotSchedule(const std::string& name, const std::vector<double>& values) {
   std::vector<double> steps(values.size());
   for (size_t i = 0; i < steps.size(); ++i) steps[i] = static_cast<double>(i + 1);
-  Figure figure(absl::StrCat(name, " over ", values.size(), " steps"), AxisOf(0, static_cast<double>(values.size())),
-                AxisOf(0, *std::max_element(values.begin(), values.end())));
-  return figure.Draw({MakeCurve(name, kValueStyle, steps, values, Smoothness::kContinuous)}, "step");
+  return Plot{absl::StrCat(name, " over ", values.size(), " steps"),
+              "step",
+              AxisOf(0, static_cast<double>(values.size())),
+              AxisOf(0, *std::max_element(values.begin(), values.end())),
+              {MakeCurve(name, steps, values, Smoothness::kContinuous)}};
 }
 
 }  // namespace gradus::tools

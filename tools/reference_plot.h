@@ -1,12 +1,12 @@
-// Plots of the reference as SVG text: a function and its derivative, or a schedule, computed by the interpreter from
-// what the compiler compiles. Coordinates are rounded to a tenth of a pixel, so the same function gives the same
-// bytes.
+// Plots of the reference: a function and its derivative, or a schedule, computed by the interpreter from what the
+// compiler compiles.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tools/plot.h"
 #include "tools/reference_example.h"
 
 namespace gradus::tools {
@@ -17,9 +17,9 @@ inline constexpr int kScheduleSteps = 100;
 bool IsPlotted(const std::string& statements, const Example& example);
 
 // The result of the statements of an example and its derivative, over a range around the first input.
-absl::StatusOr<std::string> PlotFunction(const std::string& name, const std::string& statements);
+absl::StatusOr<Plot> PlotFunction(const std::string& name, const std::string& statements);
 
 // The values of a schedule from step 1 on.
-std::string PlotSchedule(const std::string& name, const std::vector<double>& values);
+Plot PlotSchedule(const std::string& name, const std::vector<double>& values);
 
 }  // namespace gradus::tools

@@ -98,7 +98,7 @@ std::string ForTerminal(absl::string_view markdown, const TerminalStyle& style) 
       flush();
       code = !code;
     } else if (code) {
-      absl::StrAppend(&out, line.empty() ? "" : "    ", line, "\n");
+      absl::StrAppend(&out, std::string(line.empty() ? 0 : kCodeIndent, ' '), line, "\n");
     } else if (line.empty()) {
       flush();
       // One empty line between blocks, none at the start.

@@ -7,6 +7,8 @@
 
 namespace gradus::tools {
 
+inline constexpr int kCodeIndent = 4;  // in front of lines of code
+
 struct TerminalStyle {
   int width = 100;     // in columns; lines of code are never broken
   bool color = false;  // headings bold, code in colour; without, code in text keeps its backticks

@@ -64,6 +64,14 @@ TEST_F(ReferenceTest, HelpPrintsTheGradientThatBackpropDerives) {
   EXPECT_THAT(Gradus("help sgd").out, HasSubstr("next w = w - 0.1 * d.w\n"));
 }
 
+TEST_F(ReferenceTest, HelpDrawsACurveWhereThePageHasAPicture) {
+  const std::string relu = Gradus("help relu").out;
+  EXPECT_THAT(relu, HasSubstr("* relu   o derivative\n"));
+  EXPECT_THAT(relu, testing::ContainsRegex("\n +1 +o+[*]+o+\n")) << "its derivative jumps to 1 at 0";
+  EXPECT_THAT(Gradus("help warmup").out, HasSubstr("* warmup\n"));
+  EXPECT_THAT(Gradus("help adam").out, Not(HasSubstr("┼")));
+}
+
 TEST_F(ReferenceTest, AnUnknownNameGetsTheNearestOneAndExitsWithTwo) {
   const CommandResult result = Gradus("help gelo");
   EXPECT_EQ(result.code, 2);
