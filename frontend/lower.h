@@ -33,6 +33,7 @@ struct LowerOptions {
   std::string name;                        // of a train or a model; empty: the only train, else the only model
   std::map<std::string, std::string> set;  // `B` -> `128`; `float` -> `f64`
   std::set<std::string> fed;               // inputs with an initialiser that are fed instead of drawn
+  bool keep_rules = false;                 // of functions with a vjp, where no gradient is taken: for who takes one later
 };
 
 // A file or literal from which an input is filled.

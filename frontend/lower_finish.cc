@@ -35,7 +35,7 @@ void Lowering::SettleNames(ir::Graph& graph) {
   const bool gradients = std::any_of(graph.body.statements.begin(), graph.body.statements.end(),
                                      [](const auto& s) { return s->op == Op::kGrad; });
   // Without a gradient a rule for it says nothing.
-  if (!gradients) {
+  if (!gradients && !options_.keep_rules) {
     ir::ValueMap plain;
     for (const auto& statement : graph.body.statements) {
       for (ir::Value*& operand : statement->operands) {

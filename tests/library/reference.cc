@@ -123,7 +123,11 @@ absl::StatusOr<ir::Graph> ValueGraph(const ReferenceCase& c, ir::NamedTensors* d
     ASSIGN_OR_RETURN(const ir::StepValues initial, ir::Interpret(initialize, {}));
     for (const auto& [name, tensor] : initial.outputs) declared->emplace(name, tensor);
   }
-  return LowerText(text, frontend::Entry::kPredict);
+  ASSIGN_OR_RETURN(const frontend::Module module, frontend::ParseProgram("test.gr", text));
+  frontend::LowerOptions options;
+  options.set = {{"float", "f64"}};
+  options.keep_rules = true;
+  return frontend::Lower(module, options, frontend::Entry::kPredict);
 }
 
 std::string Difference(const std::vector<double>& expected, const ir::Tensor& found) {

@@ -23,6 +23,8 @@ struct GradientCase {
 struct GradientProof {
   bool random_incoming = true;  // else 1 everywhere, with which wrong rules can pass
   bool differences = true;      // not at kinks
+  bool duals = true;            // not where a rule is smooth and the text that it stands for has a kink
+  bool together = false;        // both gradients are taken at once, so that the rules of functions hold for both
   uint64_t seed = 1;
 };
 
