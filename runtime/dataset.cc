@@ -53,9 +53,16 @@ absl::StatusOr<Fit> FitOf(absl::string_view name, const ir::Type& found, const f
   }
   if (rows && found.rank() == input.type.rank() + 1 && found.shape[0] > 0) return Fit{true, found.shape[0]};
   if (found.elements() == input.type.elements()) return Fit{};
+  std::string help;
+  if (found.rank() >= 1 && found.rank() == input.type.rank() &&
+      std::equal(found.shape.begin() + 1, found.shape.end(), input.type.shape.begin() + 1, input.type.shape.end()) &&
+      found.shape[0] > input.type.shape[0]) {
+    help = absl::StrCat("; `batch B` in the recipe, where B is the dim that is ", input.type.shape[0], ", takes ",
+                        input.type.shape[0], " of the ", found.shape[0], " at a time");
+  }
   return absl::InvalidArgumentError(absl::StrCat(name, ": expected ", ir::ToString(input.type), " for the input ",
                                                  input.name, ", or one such value after another, found ",
-                                                 ir::ToString(found)));
+                                                 ir::ToString(found), help));
 }
 
 // Copies examples between a tensor in the shape of a batch and rows of one example each.

@@ -1,6 +1,7 @@
 // Broken data files get a sentence and an exit code, whatever is wrong with them.
 #include <gmock/gmock.h>
 
+#include "absl/strings/str_replace.h"
 #include "tests/runtime/sample_files.h"
 #include "tests/tools/command.h"
 
@@ -65,6 +66,11 @@ TEST_F(BrokenDataTest, AFileOfAnotherShape) {
   Write("x.npy", NpyFile("|u1", "1, 3", "abc"));
   Write("y.npy", NpyFile("|u1", "1,", "\1"));
   ExpectRefused("the data have 1 examples, fewer than one batch of 2");
+}
+
+TEST_F(BrokenDataTest, ManyExamplesWithoutABatchInTheRecipe) {
+  Write("m.gr", absl::StrReplaceAll(kModel, {{"batch B; ", ""}}));
+  ExpectRefused("`batch B` in the recipe, where B is the dim that is 2, takes 2 of the 4 at a time");
 }
 
 TEST_F(BrokenDataTest, NotANumber) {
