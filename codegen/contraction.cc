@@ -3,6 +3,7 @@
 #include "codegen/contraction_emit.h"
 #include "codegen/control.h"
 #include "codegen/index_arithmetic.h"
+#include "codegen/masked_store.h"
 
 namespace gradus::codegen {
 namespace {
@@ -50,7 +51,7 @@ void EmitContraction(const ContractionContext& context, const ContractionSpec& s
         });
       }
     } else if (finished.mask != nullptr) {
-      builder.CreateMaskedStore(finished.value, pointer, align, finished.mask);
+      EmitMaskedStore(builder, finished.value, pointer, align, finished.mask);
     } else {
       builder.CreateAlignedStore(finished.value, pointer, align);
     }

@@ -2,6 +2,7 @@
 
 #include "codegen/elementwise.h"
 #include "codegen/emit_random.h"
+#include "codegen/masked_store.h"
 #include "ir/check.h"
 #include "llvm/IR/Function.h"
 
@@ -412,7 +413,7 @@ void EmitStoreElements(Builder& b, ir::DType type, Value* value, Value* pointer,
   if (mask == nullptr) {
     b.CreateAlignedStore(value, pointer, align);
   } else {
-    b.CreateMaskedStore(value, pointer, align, mask);
+    EmitMaskedStore(b, value, pointer, align, mask);
   }
 }
 
