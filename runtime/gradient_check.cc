@@ -8,6 +8,7 @@
 #include "ir/check.h"
 #include "ir/widen.h"
 #include "runtime/gradient_claims.h"
+#include "runtime/gradient_locate.h"
 #include "runtime/machine.h"
 #include "runtime/progress.h"
 
@@ -21,16 +22,9 @@ using ir::Value;
 using passes::WrittenAdjoint;
 
 constexpr int kDirections = 2;
-constexpr size_t kMostWrong = 20;
 // What rounding leaves of equal sums in double is below 1e-12; the constants of a program printed in f32 are exact to
 // 6e-8.
 constexpr double kTolerance = 1e-8, kTolerancePrinted = 1e-6;
-
-ir::Ints IndexOf(int64_t flat, const ir::Shape& shape) {
-  ir::Ints index(shape.size());
-  for (size_t i = shape.size(); i-- > 0; flat /= shape[i]) index[i] = flat % shape[i];
-  return index;
-}
 
 bool AllFinite(const Array& x) {
   if (x.element() != ir::Element::kDouble) return true;
@@ -44,20 +38,10 @@ bool AnyNan(const Array& x) {
   return std::any_of(data.begin(), data.end(), [](double v) { return std::isnan(v); });
 }
 
-// How a wrong contribution relates to the right one, where that is simple.
-std::string Describe(double ratio) {
-  if (std::abs(ratio) < 1e-6) return "it is missing";
-  if (std::abs(ratio + 1) < 1e-6) return "its sign is wrong";
-  for (const double factor : {2.0, 3.0, 4.0, 0.5, 0.25, -2.0, -0.5}) {
-    if (std::abs(ratio - factor) < 1e-6) return absl::StrCat("it is ", factor, " times what it must be");
-  }
-  return absl::StrFormat("it is %.4g times what it must be", ratio);
-}
-
 class Checker {
  public:
-  Checker(const ir::Graph& graph, const GradientCheckOptions& options)
-      : graph_(graph), options_(options), order_(graph), random_(options.seed) {}
+  Checker(const ir::Graph& graph, const GradientCheckOptions& options, double tolerance)
+      : graph_(graph), options_(options), tolerance_(tolerance), order_(graph), random_(options.seed) {}
 
   absl::StatusOr<std::vector<GradientCheck>> Run(const std::vector<GradientClaims>& all, const ValueArrays& declared) {
     std::vector<const Value*> roots;
@@ -120,29 +104,52 @@ class Checker {
     if (options_.progress) options_.progress(0.1 + 0.9 * std::min(worked_ / work_, 1.0), doing);
   }
 
+  // What rounding leaves where a gradient cancels, beside the largest gradient by any parameter.
+  double Floor(const GradientClaims& claims) const {
+    double largest = 0;
+    for (size_t i = 0; i < claims.by.size(); ++i) {
+      double squares = 0;
+      for (const double x : point_->At(claims.by[i]).data<double>()) squares += x * x;
+      const double size = TypicalElement(claims.gradients[i]) * std::sqrt(squares);
+      if (std::isfinite(size)) largest = std::max(largest, size);
+    }
+    return 1e-14 * largest;
+  }
+
   GradientJudge MakeJudge(const GradientClaims& claims) {
-    return GradientJudge(*point_, claims.printed ? kTolerancePrinted : kTolerance,
-                         [this]() -> absl::StatusOr<const GradientPoint*> {
-                           if (noisy_ == nullptr) {
-                             ASSIGN_OR_RETURN(GradientPoint point, MakePoint(options_.seed + 1));
-                             noisy_ = std::make_unique<GradientPoint>(std::move(point));
-                           }
-                           return noisy_.get();
-                         });
+    return GradientJudge(*point_, tolerance_, Floor(claims), [this]() -> absl::StatusOr<const GradientPoint*> {
+      if (noisy_ == nullptr) {
+        ASSIGN_OR_RETURN(GradientPoint point, MakePoint(options_.seed + 1));
+        noisy_ = std::make_unique<GradientPoint>(std::move(point));
+      }
+      return noisy_.get();
+    });
   }
 
   absl::StatusOr<GradientCheck> CheckOne(const GradientClaims& claims) {
     GradientJudge judge = MakeJudge(claims);
     GradientCheck check;
     check.place = claims.note;
-    const Value* scalar = claims.scalars.front();
+    // Of several candidates the one with which most is right; one that is not finite where nothing else fits.
+    const Value* scalar = nullptr;
+    const Value* not_finite = nullptr;
     for (const Value* candidate : claims.scalars) {
-      ASSIGN_OR_RETURN(std::vector<WrongDerivative> wrong, FindWrong(claims, candidate, judge));
-      if (candidate == scalar || wrong.size() < check.wrong.size()) {
+      if (!AllFinite(point_->At(candidate))) {
+        not_finite = candidate;
+        continue;
+      }
+      Worked(1, "every statement");
+      ASSIGN_OR_RETURN(std::vector<WrongDerivative> wrong,
+                       FindWrongDerivatives(claims, candidate, order_, *point_, judge, random_));
+      if (scalar == nullptr || wrong.size() < check.wrong.size()) {
         scalar = candidate;
         check.wrong = std::move(wrong);
       }
       if (check.wrong.empty()) break;
+    }
+    if (not_finite != nullptr && (scalar == nullptr || !check.wrong.empty())) {
+      scalar = not_finite;
+      check.wrong.clear();
     }
     check.of = scalar->name;
     for (size_t i = 0; i < claims.by.size(); ++i) {
@@ -185,6 +192,10 @@ class Checker {
     equation.claims = {{claims.gradients[i], 1}};
     equation.reach = ReachOf(by, scalar);
     equation.incoming = {{nullptr, 1}};
+    if (!AllFinite(point_->At(scalar))) {
+      check.verdict = GradientVerdict::kNotFinite;
+      return check;
+    }
     const auto take = [&](const Judgement& judgement) {
       check.error = std::max(check.error, judgement.error);
       if (Severity(judgement.verdict) > Severity(check.verdict)) check.verdict = judgement.verdict;
@@ -211,8 +222,8 @@ class Checker {
       check.element = IndexOf(element, check.shape);
       check.analytic = judgement.analytic;
       check.numeric = judgement.numeric;
-      if (judgement.verdict == GradientVerdict::kWrong && error > kTolerance &&
-          check.verdict == GradientVerdict::kRight && !claims.printed) {
+      if (judgement.verdict == GradientVerdict::kWrong && error > tolerance_ &&
+          check.verdict == GradientVerdict::kRight) {
         ASSIGN_OR_RETURN(judgement, judge.Judge(equation, judge.Unit(by, element), false));
         take(judgement);
       }
@@ -291,234 +302,12 @@ class Checker {
     return absl::nullopt;
   }
 
-  // --- one derivative at a time
-
-  WrittenAdjoint AdjointOf(const GradientClaims& claims, const Value* value, const Value* scalar) const {
-    if (value == scalar) return {nullptr, 1};
-    return claims.adjoints.at(value);
-  }
-
-  // The equation of what `users` contribute to the adjoint of `from`: through them, and on through what has no adjoint,
-  // to what has one. Without an end nothing flows there; without users they are all.
-  GradientEquation Through(const GradientClaims& claims, const Value* from, const Value* scalar,
-                           absl::flat_hash_set<const Statement*> users) const {
-    GradientEquation equation;
-    equation.reach.from = from;
-    absl::flat_hash_set<const Value*> open;
-    absl::flat_hash_set<const Value*> ends;
-    for (const Statement* s : before_scalar_) {
-      if (s->results.size() != 1 || s->op == Op::kStopGradient) continue;
-      const bool reads = std::any_of(s->operands.begin(), s->operands.end(), [&](const Value* v) {
-        return v == from ? users.empty() || users.contains(s) : open.contains(v);
-      });
-      if (!reads) continue;
-      const Value* result = s->result();
-      const bool end = result == scalar || claims.adjoints.contains(result);
-      equation.reach.statements.push_back(s);
-      if (!end) {
-        if (ir::IsFloat(result->type.element)) open.insert(result);
-        continue;
-      }
-      equation.reach.ends.push_back(result);
-      equation.incoming.push_back(AdjointOf(claims, result, scalar));
-    }
-    equation.reach.entries = std::move(users);
-    return equation;
-  }
-
-  // The same for a custom vjp: through the statements that compute its value from that argument, the others standing
-  // still.
-  GradientEquation ThroughBody(const GradientClaims& claims, const Value* from, const Value* scalar,
-                               const Statement& custom) const {
-    GradientEquation equation;
-    equation.reach.from = from;
-    absl::flat_hash_set<const Value*> held(custom.operands.begin() + 1,
-                                           custom.operands.begin() + 1 + custom.Int("arguments"));
-    absl::flat_hash_set<const Value*> reached = {from};
-    for (const Statement* s : order_.Before({&custom.operands[0], 1})) {
-      if (s->results.size() != 1 || s->op == Op::kStopGradient || held.contains(s->result())) continue;
-      if (std::none_of(s->operands.begin(), s->operands.end(), [&](const Value* v) { return reached.contains(v); }))
-        continue;
-      reached.insert(s->result());
-      equation.reach.statements.push_back(s);
-    }
-    equation.reach.statements.push_back(&custom);
-    equation.reach.ends = {custom.result()};
-    equation.incoming = {AdjointOf(claims, custom.result(), scalar)};
-    return equation;
-  }
-
-  absl::StatusOr<std::vector<WrongDerivative>> FindWrong(const GradientClaims& claims, const Value* scalar,
-                                                         GradientJudge& judge) {
-    std::vector<std::pair<int, WrongDerivative>> wrong;
-    before_scalar_ = order_.Before({&scalar, 1});
-    for (const Statement* s : before_scalar_) {
-      for (const auto& result : s->results) {
-        const auto found = claims.adjoints.find(result.get());
-        if (found == claims.adjoints.end() || result.get() == scalar) continue;
-        if (claims.printed) {
-          RETURN_IF_ERROR(JudgePrinted(claims, result.get(), found->second, scalar, judge, wrong));
-        } else {
-          RETURN_IF_ERROR(JudgeParts(claims, result.get(), found->second, scalar, judge, wrong));
-        }
-        if (wrong.size() >= kMostWrong) break;
-      }
-    }
-    std::stable_sort(wrong.begin(), wrong.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::vector<WrongDerivative> sorted;
-    for (auto& [place, one] : wrong) sorted.push_back(std::move(one));
-    Worked(1, "every statement");
-    return sorted;
-  }
-
-  using Found = std::vector<std::pair<int, WrongDerivative>>;
-
-  static bool IsCopyOfAnother(const Value* value, const Statement& custom) {
-    const Statement* copy = value->definition;
-    if (copy == nullptr || copy->op != Op::kReshape || copy->operands[0]->type != value->type) return false;
-    return std::find(custom.operands.begin() + 1, custom.operands.end(), copy->operands[0]) != custom.operands.end();
-  }
-
-  absl::Status JudgeParts(const GradientClaims& claims, const Value* value, const WrittenAdjoint& adjoint,
-                          const Value* scalar, GradientJudge& judge, Found& wrong) {
-    const auto found = claims.parts.find(value);
-    if (found == claims.parts.end()) return absl::OkStatus();
-    GradientEquation sum;
-    sum.reach.from = value;
-    sum.claims = {{adjoint, 1}};
-    bool any = false, complete = true;
-    for (const GradientClaims::Part& part : found->second) {
-      for (const WrittenAdjoint& contribution : part.contributions) sum.claims.push_back({contribution, -1});
-      complete = complete && !part.gone;
-      const bool known = part.user->result() == scalar || claims.adjoints.contains(part.user->result());
-      if (part.gone || (part.user->op == Op::kCustomVjp && !known)) continue;
-      GradientEquation equation = part.user->op == Op::kCustomVjp ? ThroughBody(claims, value, scalar, *part.user)
-                                                                  : Through(claims, value, scalar, {part.user});
-      for (const WrittenAdjoint& contribution : part.contributions) equation.claims.push_back({contribution, 1});
-      if (part.user->op == Op::kCustomVjp) {
-        // An argument that is given twice is two operands, the second a copy that the function itself does not read.
-        if (IsCopyOfAnother(value, *part.user)) continue;
-        for (const Value* copy : part.user->operands) {
-          if (copy->definition == nullptr || !IsCopyOfAnother(copy, *part.user) ||
-              copy->definition->operands[0] != value)
-            continue;
-          const auto of_copy = claims.parts.find(copy);
-          if (of_copy == claims.parts.end()) continue;
-          for (const auto& other : of_copy->second) {
-            for (const WrittenAdjoint& contribution : other.contributions) equation.claims.push_back({contribution, 1});
-          }
-        }
-      }
-      const size_t before = wrong.size();
-      RETURN_IF_ERROR(JudgeOne(equation, part.user, adjoint, judge, wrong));
-      any = any || wrong.size() > before;
-    }
-    // The adjoint is the sum of its parts.
-    return any || !complete ? absl::OkStatus() : JudgeOne(sum, found->second.back().user, adjoint, judge, wrong);
-  }
-
-  absl::Status JudgePrinted(const GradientClaims& claims, const Value* value, const WrittenAdjoint& adjoint,
-                            const Value* scalar, GradientJudge& judge, Found& wrong) {
-    GradientEquation whole = Through(claims, value, scalar, {});
-    whole.claims = {{adjoint, 1}};
-    ASSIGN_OR_RETURN(const Judgement judgement, judge.Judge(whole, judge.Direction(value, random_), false));
-    if (judgement.verdict != GradientVerdict::kWrong) return absl::OkStatus();
-    const size_t before = wrong.size();
-    for (Share& share : Shares(claims, value, adjoint, scalar)) {
-      GradientEquation equation = Through(claims, value, scalar, share.users);
-      for (const Term& term : share.terms) equation.claims.push_back({term.value, term.sign});
-      const WrittenAdjoint written = share.terms.size() == 1 ? share.terms[0].value : adjoint;
-      RETURN_IF_ERROR(JudgeOne(equation, share.statement, written, judge, wrong));
-    }
-    // The terms are right, or cannot be told apart.
-    if (wrong.size() == before) return Report(whole, whole.reach.statements.front(), adjoint, judge, wrong);
-    return absl::OkStatus();
-  }
-
-  // Of a printed adjoint: some of the statements that read its value, and the terms that come from them.
-  struct Share {
-    absl::flat_hash_set<const Statement*> users;
-    std::vector<Term> terms;
-    const Statement* statement = nullptr;          // by which to call it
-    absl::flat_hash_set<const Statement*> prints;  // through which the users reach what has an adjoint
-  };
-  std::vector<Share> Shares(const GradientClaims& claims, const Value* value, const WrittenAdjoint& adjoint,
-                            const Value* scalar) const {
-    std::vector<Share> shares;
-    for (const Statement* user : order_.users(value)) {
-      const GradientEquation through = Through(claims, value, scalar, {user});
-      if (through.reach.ends.empty()) continue;
-      Share share;
-      share.users = {user};
-      share.statement = order_.Root(user);
-      for (const Statement* s : through.reach.statements) share.prints.insert(order_.Root(s));
-      shares.push_back(std::move(share));
-    }
-    for (const Term& term : TermsOf(claims, adjoint.value)) {
-      const auto of = [&](const Statement* s) {
-        return !s->results.empty() && std::find(term.of.begin(), term.of.end(), s->result()->name) != term.of.end();
-      };
-      // All shares that can have this term become one.
-      Share* first = nullptr;
-      for (Share& share : shares) {
-        const auto found = std::find_if(share.prints.begin(), share.prints.end(), of);
-        if (found == share.prints.end()) continue;
-        if (first == nullptr) {
-          first = &share;
-          first->terms.push_back(term);
-          first->statement = *found;
-          continue;
-        }
-        first->users.insert(share.users.begin(), share.users.end());
-        first->terms.insert(first->terms.end(), share.terms.begin(), share.terms.end());
-        first->prints.insert(share.prints.begin(), share.prints.end());
-        share.users.clear();
-      }
-      std::erase_if(shares, [](const Share& share) { return share.users.empty(); });
-    }
-    return shares;
-  }
-
-  absl::Status JudgeOne(const GradientEquation& equation, const Statement* user, const WrittenAdjoint& adjoint,
-                        GradientJudge& judge, Found& wrong) {
-    ASSIGN_OR_RETURN(const Judgement judgement,
-                     judge.Judge(equation, judge.Direction(equation.reach.from, random_), false));
-    if (judgement.verdict != GradientVerdict::kWrong) return absl::OkStatus();
-    return Report(equation, user, adjoint, judge, wrong);
-  }
-
-  absl::Status Report(const GradientEquation& equation, const Statement* user, const WrittenAdjoint& adjoint,
-                      GradientJudge& judge, Found& wrong) {
-    const Value* value = equation.reach.from;
-    const Statement* root = order_.Root(user);
-    WrongDerivative one;
-    if (!root->results.empty()) one.name = root->result()->name;
-    one.place = root->note;
-    if (user->op == Op::kCustomVjp) one.rule = user->Text("rule");
-    const Statement* of = value->definition == nullptr ? nullptr : order_.Root(value->definition);
-    one.by = of == nullptr ? value->name : of->result()->name;
-    if (adjoint.value != nullptr) one.adjoint = order_.Root(adjoint.value->definition)->result()->name;
-    ASSIGN_OR_RETURN(const int64_t element, judge.WorstElement(equation, random_));
-    ASSIGN_OR_RETURN(const Judgement there, judge.Compare(equation, judge.Unit(value, element)));
-    one.element = IndexOf(element, value->type.shape);
-    one.analytic = there.analytic;
-    one.numeric = there.numeric;
-    // Two directions agree on how they relate, or nothing simple is to be said.
-    double ratios[2];
-    for (double& ratio : ratios) {
-      ASSIGN_OR_RETURN(const Judgement judgement, judge.Compare(equation, judge.Direction(value, random_)));
-      ratio = judgement.analytic / judgement.numeric;
-    }
-    if (std::abs(ratios[0] - ratios[1]) < 1e-6 * std::max(1.0, std::abs(ratios[0]))) one.what = Describe(ratios[0]);
-    wrong.emplace_back(order_.place(user), std::move(one));
-    return absl::OkStatus();
-  }
-
   const ir::Graph& graph_;
   const GradientCheckOptions& options_;
+  double tolerance_;
   GraphOrder order_;
   std::mt19937_64 random_;
-  std::vector<const Statement*> needed_, before_scalar_;
+  std::vector<const Statement*> needed_;
   const ValueArrays* declared_ = nullptr;
   std::unique_ptr<GradientPoint> point_, noisy_;
   double work_ = 1, worked_ = 0;
@@ -556,13 +345,15 @@ bool GradientCheck::ok() const {
 
 absl::StatusOr<std::vector<GradientCheck>> CheckGradients(ir::Graph graph, const ir::NamedTensors& declared,
                                                           const GradientCheckOptions& options) {
-  ir::Widen(graph);
+  const bool rounded = ir::Widen(graph);
+  double tolerance = kTolerance;
   ASSIGN_OR_RETURN(std::vector<GradientClaims> claims, DifferentiateAndRecord(graph));
   if (claims.empty()) {
     ASSIGN_OR_RETURN(claims, ReadClaims(graph, GraphOrder(graph)));
+    if (rounded) tolerance = kTolerancePrinted;
   }
   ASSIGN_OR_RETURN(const ValueArrays arrays, Bind(graph, declared));
-  return Checker(graph, options).Run(claims, arrays);
+  return Checker(graph, options, tolerance).Run(claims, arrays);
 }
 
 }  // namespace gradus::runtime

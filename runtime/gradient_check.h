@@ -15,6 +15,7 @@
 #include "ir/graph.h"
 #include "ir/interpreter.h"
 #include "runtime/gradient_equation.h"
+#include "runtime/gradient_locate.h"
 
 namespace gradus::runtime {
 
@@ -35,18 +36,6 @@ struct ParameterCheck {
   double error = 0;                  // relative, the worst of all that was compared
   ir::Ints element;                  // the worst single element
   double analytic = 0, numeric = 0;  // there
-};
-
-// A statement whose derivative is wrong.
-struct WrongDerivative {
-  std::string name;                  // of its value
-  ir::Note place;                    // of it
-  std::string rule;                  // of a custom_vjp: the function and where its vjp begins
-  std::string by;                    // the value that it reads
-  std::string adjoint;               // the value that holds the wrong derivative, where it has a name
-  ir::Ints element;                  // of `by`
-  double analytic = 0, numeric = 0;  // of the loss by that element, through this statement alone
-  std::string what;                  // `its sign is wrong`, or empty
 };
 
 // The first statement, in order, that is not finite though everything that it reads is.

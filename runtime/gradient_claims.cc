@@ -45,13 +45,10 @@ int64_t SplitAdjointName(absl::string_view name, absl::string_view& of) {
   return absl::SimpleAtoi(name.substr(1, dot - 1), &number) && number > 1 ? number : 0;
 }
 
-// Whether the statement that prints as `root` reads the value.
-bool ReadsIn(const GraphOrder& order, const Value* value, const std::string& root) {
-  const auto users = order.users(value);
-  return std::any_of(users.begin(), users.end(), [&](const Statement* user) {
-    const Statement* prints = order.Root(user);
-    return !prints->results.empty() && prints->result()->name == root;
-  });
+// Whether `later` is computed from the value.
+bool IsBefore(const GraphOrder& order, const Value* value, const Value* later) {
+  const std::vector<const Statement*> before = order.Before({&later, 1});
+  return std::find(before.begin(), before.end(), value->definition) != before.end();
 }
 
 bool BroadcastsTo(const ir::Shape& from, const ir::Shape& to) {
@@ -95,16 +92,18 @@ absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, c
         if (!ir::IsFloat(value->type.element) || !ir::IsFloat(result->type.element) ||
             !BroadcastsTo(result->type.shape, value->type.shape))
           continue;
-        // d.h'2 can be one of several contributions to d.h instead of the adjoint of h'2.
-        if (absl::StrContains(of, '\'') && named.contains(name.substr(0, name.find('\''))) &&
-            !ReadsIn(order, value, s->note.of))
-          continue;
+        // An adjoint comes from a statement after its value. What a rule computes on the way is called likewise, after
+        // the statement itself.
+        const auto from = named.find(s->note.of);
+        const bool own = from != named.end() && from->second == value;
+        if (from != named.end() && !own && !IsBefore(order, value, from->second)) continue;
         const auto at = std::find_if(all.begin(), all.end(), [&](const auto& c) { return c.number == number; });
         GradientClaims& claims = at != all.end() ? *at : all.emplace_back();
         claims.number = number;
         claims.printed = true;
         // A later, primed version has the whole shape.
         claims.adjoints.emplace(value, WrittenAdjoint{result.get(), 0});
+        if (absl::StrContains(of, '\'') || (own && s->op != Op::kBroadcast)) claims.ambiguous.insert(value);
       }
     }
   }
@@ -142,20 +141,27 @@ absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, c
 
 namespace {
 
-void AddTerms(const GradientClaims& claims, const Value* value, const std::string& name, double sign, bool first,
-              std::vector<Term>& terms) {
+// `parent` is what the sum around the value is of.
+void AddTerms(const GradientClaims& claims, const Value* value, const Value* adjoint, const std::string& parent,
+              double sign, std::vector<Term>& terms) {
   const Statement& s = *value->definition;
-  const bool part = first || value->name.empty() || absl::StartsWith(value->name, absl::StrCat(name, "'"));
+  const bool contribution = absl::StartsWith(value->name, absl::StrCat(adjoint->name, "'"));
+  const bool part = value == adjoint || value->name.empty() || contribution;
   if (part && (s.op == Op::kAdd || s.op == Op::kSub) && s.operands[0]->definition != nullptr &&
       s.operands[1]->definition != nullptr) {
-    AddTerms(claims, s.operands[0], name, sign, false, terms);
-    AddTerms(claims, s.operands[1], name, s.op == Op::kAdd ? sign : -sign, false, terms);
+    AddTerms(claims, s.operands[0], adjoint, s.note.of, sign, terms);
+    AddTerms(claims, s.operands[1], adjoint, s.note.of, s.op == Op::kAdd ? sign : -sign, terms);
     return;
   }
-  Term term{{value, 0}, sign, {s.note.of}};
+  Term term{{value, 0}, sign, {}};
   // The very adjoint of something else comes from that.
-  for (const auto& [of, adjoint] : claims.adjoints) {
-    if (!first && adjoint.value == value) term.of.push_back(of->name);
+  for (const auto& [of, written] : claims.adjoints) {
+    if (value != adjoint && written.value == value) term.of.push_back(of->name);
+  }
+  if (part || !term.of.empty()) {
+    term.of.push_back(s.note.of);
+  } else {
+    term.of.push_back(parent);
   }
   terms.push_back(std::move(term));
 }
@@ -164,7 +170,7 @@ void AddTerms(const GradientClaims& claims, const Value* value, const std::strin
 
 std::vector<Term> TermsOf(const GradientClaims& claims, const Value* adjoint) {
   std::vector<Term> terms;
-  AddTerms(claims, adjoint, adjoint->name, 1, true, terms);
+  AddTerms(claims, adjoint, adjoint, adjoint->definition->note.of, 1, terms);
   return terms;
 }
 

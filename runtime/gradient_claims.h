@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "ir/graph.h"
 #include "passes/differentiate.h"
@@ -32,6 +33,8 @@ struct GradientClaims {
   };
   absl::flat_hash_map<const ir::Value*, std::vector<Part>> parts;
   bool printed = false;
+  // Values whose adjoint is known by a primed name, which may as well be that of a contribution or of a helper.
+  absl::flat_hash_set<const ir::Value*> ambiguous;
 };
 
 // Fills every `grad` of the graph, leaving the markers `custom_vjp` and `stop_gradient`. Fails with what is in the way

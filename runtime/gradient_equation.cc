@@ -182,12 +182,22 @@ absl::Status GradientJudge::Difference(const GradientEquation& equation, const S
     if (bound <= 1e-7 * judgement.scale) break;
   }
   if (judgement.has_difference || branches.empty()) return absl::OkStatus();
-  const double h = kSteps[std::size(kSteps) - 1];
+  // The slopes at a kink are the same however near; at a jump they grow without bound, and say nothing.
   judgement.kink = branches.front().first;
-  ASSIGN_OR_RETURN(const double right, f(h, nullptr));
-  ASSIGN_OR_RETURN(const double left, f(-h, nullptr));
-  judgement.right = right / h;
-  judgement.left = -left / h;
+  double slopes[2][2];
+  for (int i = 0; i < 2; ++i) {
+    const double h = kSteps[std::size(kSteps) - 1 - i];
+    ASSIGN_OR_RETURN(const double right, f(h, nullptr));
+    ASSIGN_OR_RETURN(const double left, f(-h, nullptr));
+    slopes[i][0] = -left / h;
+    slopes[i][1] = right / h;
+  }
+  judgement.left = slopes[0][0];
+  judgement.right = slopes[0][1];
+  for (int side = 0; side < 2; ++side) {
+    const double change = std::abs(slopes[0][side] - slopes[1][side]);
+    judgement.jump |= !(change <= 1e-3 * std::max(judgement.scale, std::abs(slopes[0][side])));
+  }
   return absl::OkStatus();
 }
 
@@ -210,7 +220,8 @@ absl::StatusOr<bool> GradientJudge::OnlyKinks(const GradientEquation& equation, 
     double uncertainty = 0;
     RETURN_IF_ERROR(Difference(equation, part, judgement, uncertainty));
     const double slack = 1e-4 * judgement.scale;
-    if (judgement.kink == nullptr || judgement.analytic < std::min(judgement.left, judgement.right) - slack ||
+    if (judgement.kink == nullptr || judgement.jump ||
+        judgement.analytic < std::min(judgement.left, judgement.right) - slack ||
         judgement.analytic > std::max(judgement.left, judgement.right) + slack)
       return false;
   }
@@ -226,19 +237,28 @@ absl::StatusOr<Judgement> GradientJudge::Judge(const GradientEquation& equation,
   if (disagrees || differences) RETURN_IF_ERROR(Difference(equation, direction, judgement, uncertainty));
   if (!disagrees) return judgement;
   const double distance = std::abs(judgement.analytic - judgement.numeric);
+  if (distance <= floor_) {
+    judgement.verdict = GradientVerdict::kRounding;
+    return judgement;
+  }
   if (judgement.kink != nullptr) {
-    const double low = std::min(judgement.left, judgement.right), high = std::max(judgement.left, judgement.right);
-    const double slack = 1e-4 * judgement.scale;
-    const bool between = judgement.analytic >= low - slack && judgement.analytic <= high + slack;
-    ASSIGN_OR_RETURN(const bool kinks, between ? absl::StatusOr<bool>(true) : OnlyKinks(equation, direction));
+    ASSIGN_OR_RETURN(const bool kinks, OnlyKinks(equation, direction));
     if (kinks) judgement.verdict = GradientVerdict::kKink;
-  } else if (judgement.has_difference) {
+    return judgement;
+  }
+  if (judgement.has_difference) {
     const double from_difference = std::abs(judgement.analytic - judgement.difference);
     // Of a tangent that is not finite the difference is the only judge.
     const double decisive = std::isfinite(distance) ? kDecisive * distance : 1e-5 * judgement.scale;
     if (uncertainty <= decisive && from_difference <= decisive) judgement.verdict = GradientVerdict::kRight;
+    // Two against one. Rounding is asked only where differences cannot tell: it can tip the scales of a tie.
+    if (uncertainty <= decisive && std::abs(judgement.numeric - judgement.difference) <= decisive) return judgement;
   }
-  if (judgement.verdict != GradientVerdict::kWrong || !std::isfinite(distance)) return judgement;
+  if (judgement.verdict != GradientVerdict::kWrong) return judgement;
+  if (!std::isfinite(distance)) {
+    if (!judgement.has_difference) judgement.verdict = GradientVerdict::kNotFinite;  // nothing to compare with
+    return judgement;
+  }
   ASSIGN_OR_RETURN(const GradientPoint* noisy, noisy_());
   ASSIGN_OR_RETURN(const Sides other, SidesAt(*noisy, equation, direction));
   const double noise = std::abs(other.analytic - judgement.analytic) + std::abs(other.numeric - judgement.numeric);

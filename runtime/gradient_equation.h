@@ -44,15 +44,16 @@ struct Judgement {
   double difference = 0;                // by differences of the value
   const ir::Statement* kink = nullptr;  // what takes another branch within the smallest step
   double left = 0, right = 0;           // the slopes there
+  bool jump = false;                    // it is no kink but a jump, which has no slopes
 };
 
 class GradientJudge {
  public:
-  // `tolerance` is relative to the scale of an equation. `noisy` is the same point with other rounding, made when first
-  // asked for.
+  // `tolerance` is relative to the scale of an equation; errors up to `floor` are rounding. `noisy` is the same point
+  // with other rounding, made when first asked for.
   using NoisyPoint = std::function<absl::StatusOr<const GradientPoint*>()>;
-  GradientJudge(const GradientPoint& point, double tolerance, NoisyPoint noisy)
-      : point_(point), tolerance_(tolerance), noisy_(std::move(noisy)) {}
+  GradientJudge(const GradientPoint& point, double tolerance, double floor, NoisyPoint noisy)
+      : point_(point), tolerance_(tolerance), floor_(floor), noisy_(std::move(noisy)) {}
 
   // A random direction of a value, its elements of the size of the value's own; 0 outside [begin, end).
   SharedArray Direction(const ir::Value* value, std::mt19937_64& random, int64_t begin = 0, int64_t end = -1) const;
@@ -79,7 +80,7 @@ class GradientJudge {
   absl::StatusOr<bool> OnlyKinks(const GradientEquation& equation, const SharedArray& direction) const;
 
   const GradientPoint& point_;
-  double tolerance_;
+  double tolerance_, floor_;
   NoisyPoint noisy_;
 };
 

@@ -232,6 +232,7 @@ absl::StatusOr<ValueArrays> Walk(const Reach& reach, SharedArray start, const Co
     for (const Value* operand : s->operands) ++readers[operand];
   }
   for (const Value* end : reach.ends) ++readers[end];
+  const absl::flat_hash_set<const Value*> stops(reach.ends.begin(), reach.ends.end());
   ValueArrays changed;
   ValueArrays ends;
   std::vector<SharedArray> operands;
@@ -242,7 +243,8 @@ absl::StatusOr<ValueArrays> Walk(const Reach& reach, SharedArray start, const Co
     for (size_t i = 0; i < s->operands.size(); ++i) {
       if (s->operands[i] == reach.from) {
         if (entry) operands[i] = start;
-      } else if (const auto found = changed.find(s->operands[i]); found != changed.end()) {
+      } else if (const auto found = changed.find(s->operands[i]);
+                 found != changed.end() && !stops.contains(s->operands[i])) {
         operands[i] = found->second;
       }
       any |= operands[i] != nullptr;

@@ -40,7 +40,7 @@ class GraphOrder {
   absl::flat_hash_map<const ir::Value*, std::vector<const ir::Statement*>> users_;
 };
 
-// The statements through which a change of `from` reaches `ends`, in order.
+// The statements through which a change of `from` reaches `ends`, in order. Beyond an end nothing changes.
 struct Reach {
   const ir::Value* from = nullptr;
   std::vector<const ir::Statement*> statements;

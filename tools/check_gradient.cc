@@ -172,6 +172,8 @@ const char* Word(GradientVerdict verdict) {
 }
 
 std::string Significant(double value) { return absl::StrFormat("%.7g", value); }
+// Below 1e-12 it is rounding, whose digits say nothing.
+std::string Error(double error) { return error < 1e-12 ? "<1e-12" : absl::StrFormat("%.1e", error); }
 std::string Element(const ir::Ints& index) { return absl::StrCat("[", absl::StrJoin(index, ","), "]"); }
 
 // `m.gr:12:7`.
@@ -222,7 +224,7 @@ void PrintTable(const std::vector<std::vector<std::string>>& rows) {
       absl::StrAppend(&line, " ", row[i]);
       if (i + 1 < row.size()) line.append(widths[i] - Columns(row[i]) + 1, ' ');
     }
-    std::printf("%s\n", line.c_str());
+    std::printf("%s\n", std::string(absl::StripTrailingAsciiWhitespace(line)).c_str());
   }
 }
 
@@ -237,13 +239,13 @@ void PrintCheck(const GradientCheck& check) {
             : absl::StrCat(p.element.empty() ? "" : Element(p.element), p.element.empty() ? "" : " ",
                            Significant(p.analytic),
                            p.verdict == GradientVerdict::kWrong ? absl::StrCat(" not ", Significant(p.numeric)) : "");
-    rows.push_back({p.name, p.shape.empty() ? "[]" : ir::ToString(p.shape), Significant(p.along.analytic),
+    rows.push_back({p.name, p.shape.empty() ? "[]" : ir::ToString(p.shape), finite ? Significant(p.along.analytic) : "",
                     finite ? Significant(p.along.numeric) : "",
                     p.along.has_difference ? Significant(p.along.difference)
                     : p.along.kink != nullptr
                         ? absl::StrCat(Significant(p.along.left), " | ", Significant(p.along.right))
                         : "",
-                    finite ? absl::StrFormat("%.1e", p.error) : "", element, Word(p.verdict)});
+                    finite ? Error(p.error) : "", element, Word(p.verdict)});
   }
   PrintTable(rows);
 }

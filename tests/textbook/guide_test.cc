@@ -1,7 +1,8 @@
 // The guides of docs/guide say what the command prints.
 //
 // A fenced block of a guide is one of two things. ```gr NAME is a program: one of the repository, of whose text the
-// block is a part, or one that the reader keeps under that name. ```console has commands, each behind `$ `, and under
+// block is a part, or one that the reader keeps under that name. ```console (```console 3, where the last of them finds
+// something wrong) has commands, each behind `$ `, and under
 // it what a shell prints, run where `examples/` is, with the files that blocks before it have made. Rates (`1,234
 // steps/s`) are the machine's and are not compared. GRADUS_REWRITE=1 writes what was printed into the guide.
 #include <gmock/gmock.h>
@@ -38,14 +39,15 @@ class GuideTest : public CommandTest {
       }
       if (kind.empty()) {
         kind = line.substr(3);
-        EXPECT_TRUE(kind == "console" || absl::StartsWith(kind, "gr ")) << "a block of no kind: " << line;
+        EXPECT_TRUE(kind == "console" || kind == "console 3" || absl::StartsWith(kind, "gr "))
+            << "a block of no kind: " << line;
         result.push_back(line);
         continue;
       }
       if (absl::StartsWith(kind, "gr ")) {
         Program(kind.substr(3), absl::StrJoin(block, "\n") + "\n");
       } else {
-        block = Console(block);
+        block = Console(block, kind == "console 3" ? 3 : 0);
       }
       result.insert(result.end(), block.begin(), block.end());
       result.push_back(line);
@@ -65,7 +67,8 @@ class GuideTest : public CommandTest {
     EXPECT_EQ(Gradus("fmt --check " + name).code, 0) << name << " is not formatted";
   }
 
-  std::vector<std::string> Console(const std::vector<std::string>& block) {
+  // `code`: what the last command exits with.
+  std::vector<std::string> Console(const std::vector<std::string>& block, int code) {
     std::vector<std::string> result;
     std::vector<std::string> before;  // what the guide has under the command
     const auto keep_rates = [&](std::vector<std::string> now) {
@@ -80,7 +83,7 @@ class GuideTest : public CommandTest {
       while (i < block.size() && !absl::StartsWith(block[i], "$ ")) before.push_back(block[i++]);
       const CommandResult ran =
           Shell(absl::StrCat("export PATH=", GRADUS_BINARY_DIR, ":$PATH && { ", command, "; } 2>&1"));
-      EXPECT_EQ(ran.code, 0) << command << "\n" << ran.out;
+      EXPECT_EQ(ran.code, i < block.size() ? 0 : code) << command << "\n" << ran.out;
       std::vector<std::string> now = absl::StrSplit(ran.out, '\n');
       if (now.back().empty()) now.pop_back();
       now = keep_rates(std::move(now));
