@@ -140,6 +140,7 @@ const std::map<std::string, std::map<double, double>> kKinks = {
     {"hard_sigmoid", {{-3, 0}, {3, 0}}},
     {"hard_swish", {{-3, 0}, {3, 1}}},
     {"hard_tanh", {{-1, 0}, {1, 0}}},
+    {"soft_shrink", {{-0.5, 0}, {0.5, 0}}},
     {"absolute_error", {{0, 0}}},
     {"hinge", {{1, 0}}},
     {"by_value", {{-1, 0}, {1, 0}}},

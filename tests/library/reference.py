@@ -95,6 +95,8 @@ def activations():
         # PyTorch's own kernels divide by 6 as f32 even in f64.
         pointwise("hard_sigmoid", lambda x: F.relu6(x + 3) / 6),
         pointwise("hard_swish", lambda x: x * (F.relu6(x + 3) / 6)),
+        pointwise("soft_shrink", F.softshrink),
+        pointwise("soft_shrink_limit", lambda x: F.softshrink(x, 3.0), "soft_shrink(x, limit=3)"),
         pointwise("hard_tanh", F.hardtanh),
         pointwise("hard_tanh_bounds", lambda x: F.hardtanh(x, -0.5, 3.0), "hard_tanh(x, lo=-0.5, hi=3)"),
     ]
