@@ -50,6 +50,7 @@ constexpr std::array kLosses = {
     "mean(log_cosh(y, t))",
     "mean(binary_cross_entropy(sigmoid(y), q))",
     "mean(binary_cross_entropy_with_logits(y, q))",
+    "mean(focal(y, q, alpha=0.25))",
     "mean(cross_entropy(y, label))",
     "mean(cross_entropy(y, q))",
     "mean_cross_entropy(y, label, smoothing=0.1, weights=[1, 2, 0.5], ignore=1)",

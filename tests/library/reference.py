@@ -165,6 +165,16 @@ def losses():
     cases.append(case("binary_cross_entropy_with_logits_positive", "mean(binary_cross_entropy_with_logits(z, t, positive=3))",
                       lambda z, t: F.binary_cross_entropy_with_logits(z, t, pos_weight=torch.tensor(3.0)), {"z": z, "t": q}))
 
+    def focal(z, t, gamma=2.0, alpha=None):
+        """torchvision's sigmoid_focal_loss."""
+        p, ce = torch.sigmoid(z), F.binary_cross_entropy_with_logits(z, t, reduction="none")
+        loss = ce * (1 - (p * t + (1 - p) * (1 - t))) ** gamma
+        return loss if alpha is None else (alpha * t + (1 - alpha) * (1 - t)) * loss
+
+    cases.append(case("focal", "focal(z, t)", focal, {"z": z, "t": q}))
+    cases.append(case("focal_all", "mean(focal(z, t, gamma=1.5, alpha=0.25))", lambda z, t: focal(z, t, 1.5, 0.25).mean(),
+                      {"z": z[-3:], "t": q[-3:]}))
+
     hard = torch.tensor([[1e4, -1e4, 0.0, 5.0], [1e4, 1e4, 1e4, 1e4], [-1e4, 1e4, -1e4, 0.0], [700.0, -700.0, 710.0, 0.0]])
     logits = torch.cat([rows(4, 4, seed=4), hard])
     labels = torch.tensor([0, 3, 1, 2, 1, 0, 0, 2])
