@@ -74,6 +74,7 @@ constexpr std::array kOptimizers = {
     "amsgrad(lr=exponential_decay(0.1, 0.9))",
     "adamax",
     "nadam(weight_decay=0.1, decoupled=true)",
+    "radam(beta2=0.9)",
     "adamw",
     "lion(weight_decay=0.1)",
     "lamb(weight_decay=0.1)",
@@ -152,7 +153,7 @@ std::string DifferenceOf(const std::string& text, const char* type) {
   return Difference(*graph, declared, configuration);
 }
 
-// With GRADUS_ROUNDS=17 every activation × loss × optimizer.
+// With GRADUS_ROUNDS=18 every activation × loss × optimizer.
 TEST(NativeTest, AStepOfEveryPairHasTheBitsOfTheInterpreter) {
   size_t rounds = 1;
   if (const char* given = std::getenv("GRADUS_ROUNDS")) {

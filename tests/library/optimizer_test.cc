@@ -54,7 +54,7 @@ TEST(OptimizerTest, UpdatesAreThoseOfPyTorch) {
 // A gradient that is 0 from the start moves nothing and divides by nothing.
 TEST(OptimizerTest, NoGradientNoMoveNoNan) {
   for (const char* optimizer : {"sgd(lr=0.1)", "momentum(lr=0.1)", "nesterov(lr=0.1)", "adagrad", "adadelta", "rmsprop",
-                                "rmsprop(centered=true, mu=0.9)", "adam", "amsgrad", "adamax", "nadam",
+                                "rmsprop(centered=true, mu=0.9)", "adam", "amsgrad", "adamax", "nadam", "radam",
                                 "adamw(weight_decay=0)", "lion", "lamb", "sgd(lr=0.1, clip_norm=1)"}) {
     const ReferenceUpdates c{"", optimizer, "[0.5, 0]", 2, {{0, 0}, {0, 0}}, {}};
     const auto updates = Train(c);

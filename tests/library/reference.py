@@ -362,6 +362,9 @@ def optimizers():
     add("nadam(lr=0.1)", lambda p: o.NAdam(p, lr=0.1))
     add("nadam(lr=0.1, weight_decay=0.2, decoupled=true)",
         lambda p: o.NAdam(p, lr=0.1, weight_decay=0.2, decoupled_weight_decay=True))
+    add("radam(lr=0.1)", lambda p: o.RAdam(p, lr=0.1))
+    add("radam(lr=0.1, beta2=0.9, weight_decay=0.2, decoupled=true)",
+        lambda p: o.RAdam(p, lr=0.1, betas=(0.9, 0.9), weight_decay=0.2, decoupled_weight_decay=True))
     add("adamw(lr=0.1)", lambda p: o.AdamW(p, lr=0.1))
     add("adamw(lr=0.1, weight_decay=0.2)", lambda p: o.AdamW(p, lr=0.1, weight_decay=0.2))
     add("lion(lr=0.1)", lambda p: Lion(p, lr=0.1))

@@ -98,6 +98,7 @@ def updates():
         torch_updates("amsgrad(lr=0.05)", lambda w: o.Adam(w, lr=0.05, amsgrad=True)),
         torch_updates("adamax(lr=0.05)", lambda w: o.Adamax(w, lr=0.05)),
         torch_updates("nadam(lr=0.05)", lambda w: o.NAdam(w, lr=0.05)),
+        torch_updates("radam(lr=0.05)", lambda w: o.RAdam(w, lr=0.05)),
         torch_updates("adamw(lr=0.05, weight_decay=0.1)", lambda w: o.AdamW(w, lr=0.05, weight_decay=0.1)),
         own_updates("lion(lr=0.05)", lion(0.05)),
         own_updates("lion(lr=0.05, weight_decay=0.1)", lion(0.05, decay=0.1)),
