@@ -214,13 +214,20 @@ absl::StatusOr<std::vector<double>> ScheduleValues(const std::string& statements
   return values;
 }
 
+namespace {
+
+// A model whose only parameter an optimizer updates, with this loss.
+absl::StatusOr<ir::Graph> LowerUpdate(const std::string& optimizer, absl::string_view loss, frontend::Entry entry) {
+  return LowerExample(
+      absl::StrCat("model example { param w : float[2] = [1, -2]; input x : float[2] = [3, -4]; loss = ", loss,
+                   " }\ntrain example { minimize loss; optimizer ", optimizer, "; steps 1 }\n"),
+      entry, false);
+}
+
+}  // namespace
+
 absl::StatusOr<std::string> UpdateOf(const std::string& optimizer) {
-  ASSIGN_OR_RETURN(
-      ir::Graph graph,
-      LowerExample(absl::StrCat("model example { param w : float[2] = [1, 2]; input x : float[2] = [3, -4]; loss = "
-                                "sum(w * x) }\ntrain example { minimize loss; optimizer ",
-                                optimizer, "; steps 1 }\n"),
-                   frontend::Entry::kStep, false));
+  ASSIGN_OR_RETURN(ir::Graph graph, LowerUpdate(optimizer, "sum(w * x)", frontend::Entry::kStep));
   std::string text;
   bool inside = false;
   for (const std::string& line : LinesOf(std::move(graph))) {
@@ -231,6 +238,24 @@ absl::StatusOr<std::string> UpdateOf(const std::string& optimizer) {
     if (inside || state) absl::StrAppend(&text, line, "\n");
   }
   return text;
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> UpdatesOf(const std::string& optimizer,
+                                                                          const std::vector<int>& shown) {
+  constexpr char kBowl[] = "sum(w * w) / 2";
+  ASSIGN_OR_RETURN(const ir::Graph initialize, LowerUpdate(optimizer, kBowl, frontend::Entry::kInitialize));
+  ASSIGN_OR_RETURN(const ir::Graph step, LowerUpdate(optimizer, kBowl, frontend::Entry::kStep));
+  ASSIGN_OR_RETURN(const ir::StepValues initial, ir::Interpret(initialize, {}));
+  ir::NamedTensors declared = initial.outputs;
+  std::vector<std::pair<std::string, ir::Tensor>> values = {{"w at first", declared.at("w")}};
+  for (int i = 1; i <= shown.back(); ++i) {
+    if (step.Find("step") != nullptr) declared.insert_or_assign("step", ir::Tensor::Scalar<int64_t>(i));
+    ASSIGN_OR_RETURN(const ir::StepValues after, ir::Interpret(step, declared));
+    for (const auto& [name, tensor] : after.next) declared.insert_or_assign(name, tensor);
+    if (std::count(shown.begin(), shown.end(), i) > 0)
+      values.emplace_back(absl::StrCat("after ", i, i == 1 ? " update" : " updates"), declared.at("w"));
+  }
+  return values;
 }
 
 std::string NumberTable(const std::vector<std::pair<std::string, ir::Tensor>>& values) {

@@ -36,6 +36,10 @@ absl::StatusOr<std::vector<double>> ScheduleValues(const std::string& statements
 // update section.
 absl::StatusOr<std::string> UpdateOf(const std::string& optimizer);
 
+// The parameter before the first update and after some of them, where the loss is |w|² / 2, so that its gradient is w.
+absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> UpdatesOf(const std::string& optimizer,
+                                                                          const std::vector<int>& shown);
+
 // The numbers as lines: vectors of one length in columns.
 std::string NumberTable(const std::vector<std::pair<std::string, ir::Tensor>>& values);
 

@@ -106,8 +106,11 @@ std::string OptimizerText(const LibraryDefinition& definition) {
   const std::string call = OptimizerCall(definition);
   const absl::StatusOr<std::string> update = UpdateOf(call);
   CHECK(update.ok()) << definition.name << ": " << update.status();
+  const auto numbers = UpdatesOf(call, {1, 2, 3, 10, 100});
+  CHECK(numbers.ok()) << definition.name << ": " << numbers.status();
   return absl::StrCat("`optimizer ", call, "` adds this to the step of a parameter `w : float[2]`:\n\n",
-                      CodeBlock(*update));
+                      CodeBlock(*update), "In numbers, where the loss is |w|² / 2, so that the gradient is w:\n\n",
+                      CodeBlock(NumberTable(*numbers)));
 }
 
 std::string ScheduleText(const LibraryDefinition& definition) {
