@@ -48,6 +48,7 @@ class Differentiator {
     const int64_t number = grad.Int("number");
     prefix_ = number == 1 ? "d" : absl::StrCat("d", number);
     builder_.SetSection(grad.section);
+    ReserveNames();
   }
 
   absl::Status Run(size_t limit) {
@@ -163,7 +164,6 @@ class Differentiator {
   Expr Sum(const Value* value) {
     std::vector<Contribution>& contributions = adjoints_[value].contributions;
     if (contributions.empty()) return Expr();
-    if (contributions.size() > 1) ReserveName(value);
     Expr sum;
     for (Contribution& c : contributions) {
       Value* named = c.note.SamePosition(builder_.note()) ? nullptr : Nameless(c.value);
@@ -177,7 +177,6 @@ class Differentiator {
   }
 
   void Finish(const Value* value, Expr total) {
-    ReserveName(value);
     Adjoint& adjoint = adjoints_[value];
     // A result has its whole shape; a literal gets it last, so that what else it flows into stays a literal.
     const bool is_result = std::find(grad_.operands.begin() + 1, grad_.operands.end(), value) != grad_.operands.end();
@@ -224,13 +223,20 @@ class Differentiator {
     adjoint.taken = true;
   }
 
-  void ReserveName(const Value* value) {
-    std::string& name = adjoints_[value].name;
-    if (!name.empty()) return;
-    for (size_t i = 1; i < grad_.operands.size() && name.empty(); ++i) {
-      if (grad_.operands[i] == value) name = grad_.results[i - 1]->name;
+  // The adjoint of h is d.h, and nothing else is: not what contributes to the adjoint of h'2, nor what helps with it.
+  void ReserveNames() {
+    for (size_t i = 1; i < grad_.operands.size(); ++i) {
+      std::string& name = adjoints_[grad_.operands[i]].name;
+      if (name.empty()) name = grad_.results[i - 1]->name;
     }
-    if (name.empty() && !value->name.empty()) name = Unique(absl::StrCat(prefix_, ".", value->name));
+    for (const auto& s : graph_.body.statements) {
+      if (s.get() == &grad_) break;
+      for (const auto& result : s->results) {
+        if (result->name.empty() || !paths_.active.contains(result.get())) continue;
+        std::string& name = adjoints_[result.get()].name;
+        if (name.empty()) name = Unique(absl::StrCat(prefix_, ".", result->name));
+      }
+    }
   }
 
   // A primed name has one prime alone.

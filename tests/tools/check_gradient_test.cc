@@ -368,6 +368,41 @@ train m {
   EXPECT_EQ(report["gradients"].size(), 2u);
 }
 
+// Names that are bound again, two objectives, and everything that a recipe does to gradients afterwards.
+TEST_F(CheckGradientTest, RecipesAreRightAsProgramsAndInPrint) {
+  Write("m.gr", R"(model m {
+  dim B = 4
+  input x : float[B,3]
+  input y : i32[B]
+  l1 = linear(3, 5); l2 = linear(5, 5); l3 = linear(5, 4)
+  h = relu(l1(x))
+  h = h + tanh(l2(h))
+  h = h * sigmoid(h)
+  logits = l3(h)
+  loss = mean(cross_entropy(logits, y))
+  reg = sum(l1.w ** 2)
+}
+train m {
+  minimize loss wrt l2.*, l3.*
+  optimizer adam(lr=0.1) for *.w
+  optimizer none for l2.b
+  optimizer sgd(lr=0.1)
+  clip 1
+  minimize loss + reg wrt l1.* every 2
+  optimizer sgd(lr=0.1)
+  accumulate 2
+  ema 0.99
+  batch B; epochs 1
+}
+)");
+  EXPECT_EQ(Check("m.gr --random", 0)["gradients"].size(), 2u);
+  EXPECT_THAT(Gradus("grad m.gr").out, HasSubstr("\n  d2.h       : f32[4,5] = d2.h'2 + "));
+  for (const char* stage : {"parsed", "step", "simplified"}) {
+    Write("printed.gr", Gradus(absl::StrCat("show m.gr --stage ", stage)).out);
+    EXPECT_EQ(Check("printed.gr --random", 0)["gradients"].size(), 2u) << stage;
+  }
+}
+
 // --- kinks, rounding, what is not finite
 
 TEST_F(CheckGradientTest, AKinkIsNoError) {
