@@ -181,7 +181,8 @@ Item Lowering::CallFunction(const FunctionItem& function, NamedItems arguments, 
   return result;
 }
 
-// `sq 4:3`, `class_cross_entropy loss.gr:17:3`: a function, and where its vjp begins.
+// `sq 4:3`, `sq shapes.gr:4:3`: a function, and where its vjp begins; of one of the library, whose lines are not the
+// reader's, the file alone: `softmax activation.gr`.
 std::string Lowering::RuleText(const ast::Function& function) const {
   SourceRange where = function.vjp_parameters[0].name.range;
   where.begin = static_cast<int32_t>(where.file->text().rfind("vjp", static_cast<size_t>(where.begin)));
@@ -192,6 +193,7 @@ std::string Lowering::RuleText(const ast::Function& function) const {
     // It stands between quotes.
     for (char& c : file) c = c == '"' || c == '\\' || static_cast<unsigned char>(c) < ' ' ? '_' : c;
   }
+  if (IsLibrary(where)) return absl::StrCat(function.name.text, " ", file.substr(0, file.find(':')));
   const Position start = where.start();
   return absl::StrCat(function.name.text, " ", file, start.line, ":", start.column);
 }

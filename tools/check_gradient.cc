@@ -188,11 +188,12 @@ std::string OriginalPlace(const ir::Note& note) {
   return absl::StrCat(note.line, ":", note.column, " of ", note.file.empty() ? "its program" : note.file);
 }
 
-// Where a vjp begins, from `sq 4:3` or `class_cross_entropy loss.gr:17:3`.
+// Where a vjp begins, from `sq 4:3`, `sq shapes.gr:4:3` or, of the library, `softmax activation.gr`.
 std::string RulePlace(const std::string& rule, const std::string& file) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(rule, absl::MaxSplits(' ', 1));
-  const bool has_file = std::count(parts.second.begin(), parts.second.end(), ':') > 1;
-  return absl::StrCat("the vjp of ", parts.first, " at ", has_file ? "" : absl::StrCat(file, ":"), parts.second);
+  const auto colons = std::count(parts.second.begin(), parts.second.end(), ':');
+  if (colons == 0) return absl::StrCat("the vjp of ", parts.first, " in ", parts.second, " of the library");
+  return absl::StrCat("the vjp of ", parts.first, " at ", colons > 1 ? "" : absl::StrCat(file, ":"), parts.second);
 }
 
 // The line of a printed graph on which a value is defined; 0: none.
