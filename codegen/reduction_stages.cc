@@ -47,7 +47,7 @@ std::vector<ReductionStage> FindStages(const RegionCode& code, uint64_t reduced_
   }
   for (int y = 0; y < static_cast<int>(code.region().yields.size()); ++y) {
     const ir::Value* value = code.region().yields[y];
-    if (code.YieldIsReduced(y) || (code.DependenceOf(value) & reduced_mask) == 0) {
+    if ((code.GroupsOfYield(y) & reduced_mask) == 0) {
       reduced_yields.push_back(y);
     } else {
       at(value).yields.push_back(y);

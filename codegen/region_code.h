@@ -93,7 +93,8 @@ class RegionCode {
   // The place of a yield as memory for another value of its type, until it is stored itself.
   void StoreAtYield(int yield, llvm::Value* value, Frame& frame);
   llvm::Value* LoadFromYield(int yield, Frame& frame);
-  bool YieldIsReduced(int yield) const { return yield_reduced_[yield]; }
+  // Groups along which a yield has elements of its own, whether or not its value changes along them.
+  uint64_t GroupsOfYield(int yield) const { return Groups(yield_forms_[yield]); }
 
   // Groups on which a value of the region depends.
   uint64_t DependenceOf(const ir::Value* value) const;

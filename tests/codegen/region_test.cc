@@ -81,6 +81,22 @@ constexpr Case kCases[] = {
   y = sum(x * x, axis=[1, 2]) + 1
   z = sum(abs(x), axis=[0, 3])
   output y, z)"},
+    // Elements that are equal along the reduced axes are elements all the same.
+    {"YieldConstantAlongTheReducedAxis", ir::RegionKind::kReduction, R"(
+  a = rsqrt(iota([64, 2, 2], axis=2, type=f32))
+  m = min(a, axis=[0])
+  output a, m)"},
+    {"YieldConstantAlongTheReducedRow", ir::RegionKind::kRow, R"(
+  a = exp(iota([5, 40], axis=0, type=f64))
+  m = sum(a, axis=[1])
+  i = argmax(a, axis=1)
+  output a, m, i)"},
+    {"YieldOfWhatAReductionComesTo", ir::RegionKind::kRow, R"(
+  input k : i32[1]
+  a = gather(iota([1, 8, 3], axis=0, type=i32), k % 1, axis=0, batch=0)
+  m = min(a, axis=[0, 1, 2])
+  d = a // m
+  output m, d)"},
     {"BiasAndActivation", ir::RegionKind::kContraction, R"(
   input x : f32[65,33]
   param w : f32[33,50] = zeros
