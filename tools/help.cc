@@ -33,11 +33,13 @@ struct HelpOptions {
 std::vector<Topic> VerbTopics(const CLI::App& gradus) {
   std::vector<Topic> topics;
   for (const CLI::App* verb : gradus.get_subcommands([](const CLI::App*) { return true; })) {
-    topics.push_back({verb->get_name(), "Verbs of the command", [verb] {
+    topics.push_back({verb->get_name(), "Verbs of the command",
+                      [verb] {
                         std::string help = verb->help("gradus");
                         help.resize(std::min(help.size(), help.find("\n\nExit codes:")));
                         return CodeBlock(help);
-                      }});
+                      },
+                      absl::StrCat("../cli.md#gradus-", verb->get_name())});
   }
   return topics;
 }
@@ -109,6 +111,7 @@ int Run(const CLI::App& gradus, const HelpOptions& options) {
   if (options.page == "library") return Print(LibraryPage());
   if (options.page == "grammar") return Print(GrammarPage());
   const std::vector<Topic> topics = AllTopics(gradus);
+  if (options.page == "index") return Print(IndexPage(topics));
   if (!options.plot.empty()) return Plotted(options.plot, topics);
   if (options.name.empty()) return List(topics);
   const TerminalStyle style = StyleOfOutput();
@@ -127,8 +130,8 @@ void AddHelp(CLI::App& gradus, Action& action) {
   CLI::App* verb = gradus.add_subcommand("help", kAbout);
   verb->add_option("name", options->name, "What to look up");
   verb->add_option("--page", options->page, "A page of docs/ instead")
-      ->check(CLI::IsMember({"operations", "library", "grammar"}))
-      ->type_name("operations|library|grammar");
+      ->check(CLI::IsMember({"operations", "library", "grammar", "index"}))
+      ->type_name("operations|library|grammar|index");
   verb->add_option("--plot", options->plot, "The plot of a function or schedule instead, as SVG")->type_name("NAME");
   const CLI::App* all = &gradus;
   verb->callback([options, all, &action] { action = [options, all] { return Run(*all, *options); }; });

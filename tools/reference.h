@@ -16,6 +16,7 @@ struct Topic {
   std::string name;                                      // `relu`
   std::string group;                                     // `Activations`
   std::function<std::string()> text;                     // Markdown without a heading; computed when it is wanted
+  std::string place = "";                                // from docs/reference: `library.md#relu`; empty: on no page
   std::string symbol = "";                               // another way to ask for it: `+`
   std::function<absl::optional<Plot>()> plot = nullptr;  // nothing where a function is no curve
 };
@@ -25,9 +26,10 @@ std::vector<Topic> LibraryTopics();
 std::vector<Topic> WordTopics();  // the sections of docs/reference/words.md
 
 // The pages of docs/, by the name that `gradus help --page` takes.
-std::string OperationsPage();  // docs/ops.md
-std::string LibraryPage();     // docs/reference/library.md
-std::string GrammarPage();     // docs/reference/grammar.md
+std::string OperationsPage();                      // docs/ops.md
+std::string LibraryPage();                         // docs/reference/library.md
+std::string GrammarPage();                         // docs/reference/grammar.md
+std::string IndexPage(std::vector<Topic> topics);  // docs/reference/index.md: all names, in the order of the alphabet
 
 // frontend/grammar.ebnf and docs/reference/words.md, as they were when the command was built.
 extern const char kGrammarText[];

@@ -147,6 +147,23 @@ std::string GrammarPage() {
   return absl::StrCat(absl::StripTrailingAsciiWhitespace(text), "\n");
 }
 
+std::string IndexPage(std::vector<Topic> topics) {
+  std::stable_sort(topics.begin(), topics.end(), [](const Topic& a, const Topic& b) {
+    return absl::AsciiStrToLower(a.name) < absl::AsciiStrToLower(b.name);
+  });
+  std::string text =
+      "# Index\n\nEvery name of the language, the library and the command; `gradus help NAME` prints its section.\n";
+  char letter = ' ';
+  for (const Topic& topic : topics) {
+    if (topic.place.empty()) continue;
+    const char first = absl::ascii_toupper(topic.name[0]);
+    if (first != letter) absl::StrAppend(&text, "\n## ", std::string(1, first), "\n\n");
+    letter = first;
+    absl::StrAppend(&text, "- [`", topic.name, "`](", topic.place, "), ", topic.group, "\n");
+  }
+  return text;
+}
+
 std::vector<Topic> WordTopics() {
   std::vector<Topic> topics;
   std::string group, name, text;
@@ -157,7 +174,8 @@ std::vector<Topic> WordTopics() {
         if (Mentions(production, name)) absl::StrAppend(&rules, production.text);
       }
       const std::string whole = absl::StrCat(text, "\n", rules.empty() ? "" : "In the grammar:\n\n", CodeBlock(rules));
-      topics.push_back({name, group, [whole] { return whole; }});
+      topics.push_back(
+          {name, group, [whole] { return whole; }, absl::StrCat("words.md#", absl::AsciiStrToLower(name))});
     }
     name.clear();
     text.clear();

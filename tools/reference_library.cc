@@ -180,8 +180,8 @@ std::vector<Topic> LibraryTopics() {
   std::vector<Topic> topics;
   for (const LibraryChapter& chapter : Chapters()) {
     for (const LibraryDefinition& definition : chapter.definitions) {
-      topics.push_back({definition.name, chapter.title, [&] { return Text(chapter, definition); }, "",
-                        [&] { return PlotOf(chapter, definition); }});
+      topics.push_back({definition.name, chapter.title, [&] { return Text(chapter, definition); },
+                        absl::StrCat("library.md#", definition.name), "", [&] { return PlotOf(chapter, definition); }});
     }
   }
   return topics;

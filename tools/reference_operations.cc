@@ -267,8 +267,8 @@ std::vector<Topic> OperationTopics() {
   for (const OperationGroup& group : Groups()) {
     for (const std::string& name : group.names) {
       const auto op = ir::FindMnemonic(name);
-      topics.push_back({name, group.title, [name] { return Text(name); }, std::string(op ? ir::Info(*op).infix : ""),
-                        [name] { return PlotOf(name); }});
+      topics.push_back({name, group.title, [name] { return Text(name); }, absl::StrCat("../ops.md#", name),
+                        std::string(op ? ir::Info(*op).infix : ""), [name] { return PlotOf(name); }});
     }
   }
   return topics;

@@ -20,7 +20,8 @@ class ReferenceTest : public CommandTest {};
 TEST_F(ReferenceTest, ThePagesAreWhatTheCommandPrints) {
   const std::pair<const char*, const char*> pages[] = {{"operations", "docs/ops.md"},
                                                        {"library", "docs/reference/library.md"},
-                                                       {"grammar", "docs/reference/grammar.md"}};
+                                                       {"grammar", "docs/reference/grammar.md"},
+                                                       {"index", "docs/reference/index.md"}};
   std::set<std::string> plots;
   const std::regex mention(R"(plots/(\w+)\.svg)");
   for (const auto& [page, path] : pages) {
