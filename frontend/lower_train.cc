@@ -225,6 +225,11 @@ bool Lowering::LowerObjective(Objective& objective) {
       }
     }
   }
+  // A name that is nothing's would change nothing in silence.
+  for (const auto& [optimizer, where] : objective.optimizers) {
+    std::vector<ir::Value*> named;
+    for (const ast::Pattern& pattern : optimizer->parameters) select(pattern, named);
+  }
   std::erase_if(objective.parameters, [&](const ir::Value* w) {
     const auto* chosen = objective.OptimizerOf(w->name);
     return chosen != nullptr && IsFrozen(*chosen->first);
