@@ -82,7 +82,9 @@ TerminalStyle StyleOfOutput() {
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
     style.width = std::clamp<int>(size.ws_col, 40, 120);
   const char* no_color = std::getenv("NO_COLOR");
-  style.color = no_color == nullptr || *no_color == '\0';
+  const char* terminal = std::getenv("TERM");
+  const bool dumb = terminal == nullptr || absl::string_view(terminal) == "dumb";
+  style.color = !dumb && (no_color == nullptr || *no_color == '\0');
   return style;
 }
 

@@ -14,7 +14,8 @@ struct TerminalStyle {
   bool color = false;  // headings bold, code in colour; without, code in text keeps its backticks
 };
 
-// Of standard output: colour and the real width on a terminal (no colour where NO_COLOR is set), 100 columns elsewhere.
+// Of standard output: colour and the real width on a terminal (no colour where NO_COLOR is set or TERM is dumb), 100
+// columns elsewhere.
 TerminalStyle StyleOfOutput();
 
 // Headings, paragraphs, lists, code blocks, links and tables; pictures are left out.
