@@ -78,8 +78,9 @@ std::string ProgramOf(const std::string& statements, const Names& names, const s
 
 // The inputs and parameters by which the result has a derivative.
 std::vector<std::string> Differentiable(const std::string& statements, const Names& names, const ir::Graph& values) {
-  const ir::Value* result = values.Find(names.results[0]);
-  if (names.results.size() != 1 || result == nullptr || !ir::IsFloat(result->type.element) ||
+  const auto result = std::find_if(values.outputs.begin(), values.outputs.end(),
+                                   [&](const ir::Output& output) { return output.name == names.results[0]; });
+  if (names.results.size() != 1 || result == values.outputs.end() || !ir::IsFloat(result->value->type.element) ||
       std::count(names.inputs.begin(), names.inputs.end(), "g") > 0)
     return {};
   std::vector<std::string> candidates = names.floats;

@@ -194,16 +194,22 @@ std::string LibraryPage() {
       "from their comments and from what the compiler makes of them; a test keeps it so "
       "(`GRADUS_REWRITE=1 build/tests/tools_test` rewrites it), and `gradus help NAME` prints the same.\n";
   for (const LibraryChapter& chapter : Chapters()) {
+    std::string sections, gallery;
+    for (const LibraryDefinition& definition : chapter.definitions) {
+      const std::string section = Text(chapter, definition);
+      absl::StrAppend(&sections, "\n### ", definition.name, "\n\n", absl::StripTrailingAsciiWhitespace(section), "\n");
+      const std::string plot = absl::StrCat("plots/", definition.name, ".svg");
+      if (absl::StrContains(section, plot)) {
+        absl::StrAppend(&gallery, "<a href=\"#", definition.name, "\"><img src=\"", plot, "\" width=\"200\" alt=\"",
+                        definition.name, "\"></a>\n");
+      }
+    }
     absl::StrAppend(&text, "\n## ", chapter.title, "\n\n", chapter.doc, "\n\n",
                     absl::StrJoin(chapter.definitions, ", ",
                                   [](std::string* out, const LibraryDefinition& definition) {
                                     absl::StrAppend(out, "[", definition.name, "](#", definition.name, ")");
                                   }),
-                    "\n");
-    for (const LibraryDefinition& definition : chapter.definitions) {
-      const std::string section = Text(chapter, definition);
-      absl::StrAppend(&text, "\n### ", definition.name, "\n\n", absl::StripTrailingAsciiWhitespace(section), "\n");
-    }
+                    "\n", gallery.empty() ? "" : "\n", gallery, sections);
   }
   return text;
 }
