@@ -76,6 +76,10 @@ struct StepContext {
   alignas(kCacheLine) int32_t published[2];  // thread 0's word to the others at the end of even and odd steps
   alignas(kCacheLine) int32_t fault_claimed;
   Fault fault;
+  // The number, from 1, of the first step that gave a param a value that is not finite; 0: none. Whichever thread sees
+  // one writes it; steps do not overlap, so it does not depend on their order. The host resets it. (What a product
+  // alone or a movement of data puts in the place of a param is not looked at: it computes nothing of its own.)
+  alignas(kCacheLine) int64_t not_finite;
   alignas(kCacheLine) BarrierFlag flags[kMaxThreads];
 };
 

@@ -35,7 +35,12 @@ class EntryEmitter {
         target_(*graph.target),
         scratch_bytes_(scratch_bytes),
         entry_(entry),
-        b_(module.getContext()) {}
+        b_(module.getContext()) {
+    for (const auto& s : graph.body.statements) {
+      const bool updates = s->op == Op::kNext && s->operands[0]->definition->op == Op::kParam;
+      if (updates && ir::IsFloat(s->operands[0]->type.element)) params_.insert(ir::StorageOf(s->operands[1]));
+    }
+  }
 
   void Run(const std::string& symbol) {
     llvm::Type* pointer = b_.getPtrTy();
@@ -241,12 +246,20 @@ class EntryEmitter {
     for (const auto& result : s.results) arguments.push_back(PointerTo(result.get()));
     std::string key = absl::StrCat(KernelKey(s), " threads ", threads);
     if (MayFault(s)) absl::StrAppend(&key, " in ", graph_.name);  // it reports a number of this entry's list
+    std::vector<bool> updates;
+    for (const auto& result : s.results) {
+      updates.push_back(params_.contains(result.get()));
+      if (updates.back()) absl::StrAppend(&key, " updates ", updates.size());
+    }
+    const bool any = std::find(updates.begin(), updates.end(), true) != updates.end();
+    if (any) arguments.push_back(b_.CreateAdd(finished_, b_.getInt64(1)));
     llvm::Function*& kernel = kernels_[key];
-    if (kernel == nullptr) kernel = MakeKernel(s, threads, arguments);
+    if (kernel == nullptr) kernel = MakeKernel(s, threads, arguments, std::move(updates), any);
     b_.CreateCall(kernel, arguments);
   }
 
-  llvm::Function* MakeKernel(const Statement& s, int64_t threads, const std::vector<Value*>& arguments) {
+  llvm::Function* MakeKernel(const Statement& s, int64_t threads, const std::vector<Value*>& arguments,
+                             std::vector<bool> updates, bool any_update) {
     std::vector<llvm::Type*> types;
     for (Value* a : arguments) types.push_back(a->getType());
     const std::string name = absl::StrCat("kernel.", ir::Info(s.op).mnemonic, ".", kernels_.size());
@@ -254,11 +267,18 @@ class EntryEmitter {
                                                llvm::Function::InternalLinkage, name, module_);
     SetTargetAttributes(target_, *f);
     Builder b(llvm::BasicBlock::Create(b_.getContext(), "entry", f));
-    KernelContext kernel{
-        b,       target_,      f->getArg(0),   threads == 1 ? b.getInt64(0) : static_cast<Value*>(f->getArg(1)),
-        threads, f->getArg(2), scratch_bytes_, [this](const Statement& at) { return FaultSourceOf(at); }};
+    KernelContext kernel{b,
+                         target_,
+                         f->getArg(0),
+                         threads == 1 ? b.getInt64(0) : static_cast<Value*>(f->getArg(1)),
+                         threads,
+                         f->getArg(2),
+                         scratch_bytes_,
+                         [this](const Statement& at) { return FaultSourceOf(at); },
+                         std::move(updates),
+                         any_update ? f->getArg(static_cast<unsigned>(arguments.size()) - 1) : nullptr};
     std::vector<Value*> operands, results;
-    for (unsigned i = 3; i < arguments.size(); ++i) {
+    for (unsigned i = 3; i < 3 + s.operands.size() + s.results.size(); ++i) {
       (i < 3 + s.operands.size() ? operands : results).push_back(f->getArg(i));
     }
     EmitKernel(kernel, s, operands, results);
@@ -350,6 +370,7 @@ class EntryEmitter {
   int64_t scratch_bytes_;
   CompiledEntry& entry_;
   Builder b_;
+  absl::flat_hash_set<const ir::Value*> params_;  // values that the params get
   llvm::Function* function_ = nullptr;
   int64_t threads_ = 1;  // that take part
   Value* context_ = nullptr;

@@ -1,10 +1,15 @@
 #include "codegen/region_code.h"
 
+#include <cstddef>
+
+#include "codegen/context_fields.h"
 #include "codegen/elementwise.h"
 #include "codegen/emit_random.h"
 #include "codegen/masked_store.h"
 #include "ir/check.h"
 #include "llvm/IR/Function.h"
+#include "llvm/IR/IntrinsicsX86.h"
+#include "llvm/IR/MDBuilder.h"
 
 namespace gradus::codegen {
 
@@ -371,7 +376,47 @@ Value* RegionCode::LoadAt(ir::DType type, Value* pointer, const Position& positi
 }
 
 void RegionCode::StoreYield(int yield, Frame& frame) {
-  StoreAtYield(yield, EvaluateAligned(region_.yields[yield], yield_reduced_[yield], frame), frame);
+  Value* value = EvaluateAligned(region_.yields[yield], yield_reduced_[yield], frame);
+  if (kernel_.step != nullptr && kernel_.updates[static_cast<size_t>(yield)]) CheckFinite(value, frame);
+  StoreAtYield(yield, value, frame);
+}
+
+namespace {
+
+// The lanes that are infinite or NaN: an instruction where AVX-512 has one for these lanes; else v - v, which is 0 or
+// NaN.
+Value* NotFinite(Builder& b, const ir::Target& target, Value* v, int lanes) {
+  const bool wide = v->getType()->getScalarType()->isDoubleTy();
+  const int bits = lanes * (wide ? 64 : 32);
+  if (target.isa == ir::Isa::kAvx512 && bits == 512) {
+    constexpr uint32_t kClasses = 0x99;  // quiet NaN, both infinities, signalling NaN
+    const auto id = wide ? llvm::Intrinsic::x86_avx512_fpclass_pd_512 : llvm::Intrinsic::x86_avx512_fpclass_ps_512;
+    return b.CreateIntrinsic(id, {}, {v, b.getInt32(kClasses)});
+  }
+  Value* nothing = b.CreateFSub(v, v);
+  return b.CreateFCmpUNO(nothing, nothing);
+}
+
+}  // namespace
+
+// A few instructions and a branch that is never taken.
+void RegionCode::CheckFinite(Value* v, Frame& frame) {
+  Builder& b = kernel_.builder;
+  Value* bad = NotFinite(b, kernel_.target, v, frame.lanes);
+  if (frame.lanes > 0) {
+    if (frame.mask != nullptr) bad = b.CreateAnd(bad, frame.mask);
+    bad = b.CreateOrReduce(bad);
+  }
+  llvm::Function* function = b.GetInsertBlock()->getParent();
+  llvm::BasicBlock* report = llvm::BasicBlock::Create(b.getContext(), "not_finite", function);
+  llvm::BasicBlock* rest = llvm::BasicBlock::Create(b.getContext(), "finite", function);
+  b.CreateCondBr(bad, report, rest, llvm::MDBuilder(b.getContext()).createUnlikelyBranchWeights());
+  b.SetInsertPoint(report);
+  b.CreateAtomicCmpXchg(FieldPointer(b, kernel_.context, offsetof(StepContext, not_finite)), b.getInt64(0),
+                        kernel_.step, llvm::MaybeAlign(8), llvm::AtomicOrdering::Monotonic,
+                        llvm::AtomicOrdering::Monotonic);
+  b.CreateBr(rest);
+  b.SetInsertPoint(rest);
 }
 
 void RegionCode::StoreAtYield(int yield, Value* v, Frame& frame) {

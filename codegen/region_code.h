@@ -32,6 +32,10 @@ struct KernelContext {
   llvm::Value* scratch;  // of this thread; may be null where none is planned
   int64_t scratch_bytes = 0;
   std::function<int(const ir::Statement&)> fault_source;  // position of a statement among CompiledEntry::sources
+  // The results that become params, and the number of the step: what is stored there has to be finite
+  // (StepContext::not_finite).
+  std::vector<bool> updates;
+  llvm::Value* step = nullptr;
 };
 
 // A number on every lane: base + lane * step + lanes[lane].
@@ -102,6 +106,7 @@ class RegionCode {
   std::vector<const Linear*> MemoryForms() const;
 
  private:
+  void CheckFinite(llvm::Value* value, Frame& frame);
   const Access* AccessOf(const ir::Value* value, bool reduced) const;
   uint64_t Groups(const Access& access) const;
   uint64_t Groups(const Linear& form) const;

@@ -77,6 +77,10 @@ class Executable {
 
   virtual MemoryUse memory() const = 0;
 
+  // The number, as step() counts, of the first step since the last call that gave a param a value that is not finite;
+  // 0: none did. Found in the step that stores it, at the price of three instructions a vector.
+  virtual int64_t TakeNotFinite() = 0;
+
   // Asks a running call to end after its current step. May be called by any thread and by a signal handler. The request
   // stands until TakeStop, so that one between two calls is not lost.
   void Stop() {

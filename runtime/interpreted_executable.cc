@@ -1,6 +1,10 @@
 #include "runtime/interpreted_executable.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <set>
+#include <utility>
 
 #include "ir/check.h"
 #include "ir/interpreter.h"
@@ -16,6 +20,13 @@ std::vector<NamedType> Declared(const ir::Graph& graph, bool (*wanted)(const ir:
   return result;
 }
 
+bool IsFinite(const ir::Tensor& tensor) {
+  return ir::Dispatch(tensor.type().element, [&](auto tag) {
+    const auto data = tensor.data<decltype(tag)>();
+    return std::all_of(data.begin(), data.end(), [](auto v) { return std::isfinite(static_cast<double>(v)); });
+  });
+}
+
 class InterpretedExecutable : public Executable {
  public:
   explicit InterpretedExecutable(std::vector<EntryGraph> entries) : entries_(std::move(entries)) {
@@ -23,6 +34,10 @@ class InterpretedExecutable : public Executable {
     for (const EntryGraph& entry : entries_) {
       inputs_.push_back(FedInputs(entry.graph));
       outputs_.push_back(OutputTypes(entry.graph));
+      for (const NamedType& param :
+           Declared(entry.graph, [](const ir::Statement& s) { return s.op == ir::Op::kParam; })) {
+        params_.insert(param.name);
+      }
     }
     state_ = StateTypes(entries_[0].graph);
     for (const NamedType& state : state_) values_.emplace(state.name, ir::Tensor(state.type));
@@ -47,6 +62,8 @@ class InterpretedExecutable : public Executable {
     use.arena = use.state;
     return use;
   }
+
+  int64_t TakeNotFinite() override { return std::exchange(not_finite_, 0); }
 
   absl::StatusOr<int64_t> Run(int entry, absl::Span<const Feed> feeds, absl::Span<const Fetch> fetches,
                               int64_t steps) override {
@@ -79,8 +96,11 @@ class InterpretedExecutable : public Executable {
       std::memcpy(fetch.base + k * fetch.stride, value.bytes(), value.byte_size());
     }
     if (!entries_[entry].trains) return absl::OkStatus();
-    for (auto& [name, value] : values.next) values_[name] = std::move(value);
     ++step_;
+    for (auto& [name, value] : values.next) {
+      if (not_finite_ == 0 && params_.contains(name) && !IsFinite(value)) not_finite_ = step_;
+      values_[name] = std::move(value);
+    }
     return absl::OkStatus();
   }
 
@@ -88,7 +108,9 @@ class InterpretedExecutable : public Executable {
   std::vector<std::vector<NamedType>> inputs_, outputs_;
   std::vector<NamedType> state_;
   ir::NamedTensors values_;
+  std::set<std::string> params_;
   int64_t step_ = 0, epoch_ = 1, seed_ = 0;
+  int64_t not_finite_ = 0;
 };
 
 }  // namespace

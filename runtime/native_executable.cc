@@ -81,6 +81,8 @@ class NativeExecutable : public Executable {
     return use;
   }
 
+  int64_t TakeNotFinite() override { return std::exchange(context_->not_finite, 0); }
+
   // Allocates nothing and makes no system call, but for what wakes a parked thread.
   absl::StatusOr<int64_t> Run(int entry, absl::Span<const Feed> feeds, absl::Span<const Fetch> fetches,
                               int64_t steps) override {

@@ -181,6 +181,19 @@ class Staging {
   int64_t bytes_ = 0;
 };
 
+// The first param or state in the order of the program that is not finite now.
+std::string FirstStateNotFinite(const Executable& executable) {
+  for (const NamedType& state : executable.state()) {
+    const ir::Tensor value = executable.ReadState(state.name);
+    const bool finite = ir::Dispatch(value.type().element, [&](auto tag) {
+      const auto data = value.data<decltype(tag)>();
+      return std::all_of(data.begin(), data.end(), [](auto v) { return std::isfinite(static_cast<double>(v)); });
+    });
+    if (!finite) return state.name;
+  }
+  return "a parameter";
+}
+
 // The longest chunk of training.
 int64_t MostSteps(const Dataset& data) {
   return data.examples == 0 ? kMaxChunk : std::clamp<int64_t>(data.examples / data.batch, 1, kMaxChunk);
@@ -281,7 +294,16 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
       ASSIGN_OR_RETURN(const int64_t ran, executable.Run(entries.step, feeds, sums.fetches(), steps));
       sums.Add(ran, static_cast<double>(data.batch));
       std::string which;
-      if (const int64_t bad = sums.FirstNotFinite(program.objectives, ran, which); bad >= 0) {
+      int64_t bad = sums.FirstNotFinite(program.objectives, ran, which);
+      if (const int64_t number = executable.TakeNotFinite(); number > 0) {
+        // A loss that came before the update, or with it, is the cause.
+        const int64_t update = number - 1 - (executable.step() - ran);
+        if (bad < 0 || update < bad) {
+          bad = update;
+          which = absl::StrCat(FirstStateNotFinite(executable), " after the update");
+        }
+      }
+      if (bad >= 0) {
         return absl::OutOfRangeError(absl::StrCat("step ", finished + (step + bad) / plan.batches_per_step + 1,
                                                   " (epoch ", epoch, "): ", which,
                                                   " is not finite; a smaller learning rate often helps"));

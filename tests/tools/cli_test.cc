@@ -371,6 +371,25 @@ TEST_F(CliTest, SeveralFilesAreCheckedAndTheWorstDecides) {
   EXPECT_EQ(Gradus("check bad.gr missing.gr good.gr").code, 1);
 }
 
+TEST_F(CliTest, AnUpdateThatIsNotFiniteEndsTrainingAtItsStepTheLastOneToo) {
+  Write(
+      "m.gr",
+      "model m {\n  input x : float[5,8]\n  param u : float = 1\n  param w : float[5,8] = ones\n"
+      "  loss = sum(w * x) + u\n}\n"
+      "train m { minimize loss; optimizer sgd(lr = where(step == 7, 1e38, 1e-3)); data x = [[1, 2, 3, 4, 5, 6, 7, 8], "
+      "[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8]] }\n");
+  const std::string sentence =
+      "step 7 (epoch 7): w after the update is not finite; a smaller learning rate often helps\n";
+  for (const char* how : {"", "--interpret", "--threads 1", "--target avx2", "--target baseline", "--fuse off"}) {
+    for (const char* steps : {"--steps 7 ", "--steps 20 "}) {
+      const CommandResult result = Gradus(absl::StrCat("train m.gr ", steps, how));
+      EXPECT_EQ(result.code, 1) << how;
+      EXPECT_THAT(result.error, HasSubstr(sentence)) << how;
+    }
+  }
+  EXPECT_EQ(Gradus("train m.gr --steps 6").code, 0);
+}
+
 TEST_F(CliTest, ALossThatIsNotFiniteEndsTraining) {
   Write("big.gr", absl::StrReplaceAll(kModel, {{"lr=0.1", "lr=1e38"}}));
   const CommandResult result = Gradus("train big.gr --epochs 50");
