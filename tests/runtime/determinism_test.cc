@@ -63,6 +63,31 @@ TEST(DeterminismTest, APhysicsInformedNetwork) {
 // Its sizes are those that block, pack and share work between threads.
 TEST(DeterminismTest, MlpAtItsFullSize) { ExpectOneHash(LoadExampleWithoutData("mlp.gr", 2), 2); }
 
+TEST(DeterminismTest, ARecipeThatAccumulatesClipsAveragesAndFreezes) {
+  TestProgram loaded{*frontend::ParseProgram("recipe.gr", R"(model recipe {
+  dim B = 8
+  input x : float[B,40]; input y : i32[B]
+  fc1 = linear(40, 96); fc2 = linear(96, 64); fc3 = linear(64, 10)
+  loss = mean(cross_entropy(fc3(relu(fc2(relu(fc1(x))))), y))
+  output loss
+}
+train recipe {
+  minimize loss
+  optimizer none for fc2.b
+  optimizer momentum(lr=warmup(0.1, 4)) for *.b every 2
+  optimizer adam(lr=1e-3, weight_decay=0.1, decoupled=true)
+  accumulate 3; clip 0.5; ema minimum(0.9, step / (step + 1))
+  batch B
+}
+)"),
+                     {},
+                     {},
+                     {}};
+  loaded.program = *frontend::Describe(loaded.module, {});
+  loaded.data = MakeUpData(loaded.program, 7);
+  ExpectOneHash(loaded, 5, {"avx2", "avx512"}, {1, 2, 7});
+}
+
 TEST(DeterminismTest, AnotherSeedIsAnotherHash) {
   const TestProgram loaded = LoadExample("xor.gr");
   const Compiled one = CompileAll(loaded, {}, 1), two = CompileAll(loaded, {}, 2);
