@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <regex>
 
 #include "frontend/lexer.h"
+#include "frontend/lower.h"
 #include "frontend/parser.h"
+#include "frontend/program.h"
+#include "ir/printer.h"
 #include "tests/frontend/sentences.h"
 #include "tests/frontend/tree.h"
 
@@ -167,6 +171,38 @@ TEST(FormatTest, ProgramsKeepTreeAndCommentsWhateverTheirBlanks) {
     }
   }
   EXPECT_GT(files, 50);
+}
+
+// A lowered program without the places that its text has moved.
+std::string GraphText(const std::string& path, const std::string& text) {
+  const absl::StatusOr<Module> module = ParseProgram(path, text);
+  if (!module.ok()) return std::string(module.status().message());
+  std::string graphs;
+  for (const Entry entry : {Entry::kStep, Entry::kEvaluate, Entry::kPredict, Entry::kInitialize}) {
+    const absl::StatusOr<ir::Graph> graph = Lower(*module, {}, entry);
+    if (graph.ok()) graphs += ir::Print(*graph);
+  }
+  graphs = std::regex_replace(graphs, std::regex(" +\\| (of [^ \n]+ )?([^ \n]*:)?[0-9]+:[0-9]+( *\n)"), "\n");
+  return std::regex_replace(graphs, std::regex("rule=\"[^\"]*\""), "rule");
+}
+
+TEST(FormatTest, AFormattedProgramIsTheSameGraph) {
+  std::mt19937 random(6);
+  int lowered = 0;
+  for (const char* folder : {"/examples", "/tests/frontend/models"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(GRADUS_SOURCE_DIR) + folder)) {
+      if (entry.path().extension() != ".gr") continue;
+      const auto source = SourceFile::Read(entry.path());
+      ASSERT_TRUE(source.ok());
+      const std::string graph = GraphText(entry.path(), std::string((*source)->text()));
+      const std::string formatted = GraphText(entry.path(), Formatted(Shaken(**source, random)));
+      if (graph.find("graph ") == std::string::npos) continue;
+      EXPECT_EQ(formatted, graph) << entry.path();
+      EXPECT_EQ(graph.find(" | "), std::string::npos) << graph;
+      ++lowered;
+    }
+  }
+  EXPECT_GT(lowered, 5);
 }
 
 TEST(FormatTest, AnExpressionOverSeveralLinesBecomesOne) {
