@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
@@ -163,23 +164,45 @@ class Checker {
 
   // --- a parameter as a whole
 
-  // Everything through which `from` reaches the scalar.
-  Reach ReachOf(const Value* from, const Value* scalar) const {
-    Reach reach;
+  // Everything through which `from` reaches the scalar. What a trusted rule is for stands still, and its arguments
+  // contribute what the rule says.
+  GradientEquation Whole(const GradientClaims& claims, const Value* from, const Value* scalar) const {
+    GradientEquation equation;
+    Reach& reach = equation.reach;
     reach.from = from;
     reach.ends = {scalar};
+    equation.incoming = {{nullptr, 1}};
     absl::flat_hash_set<const Value*> reached = {from};
     for (const Statement* s : order_.Before({&scalar, 1})) {
-      if (s->op == Op::kStopGradient || s->results.empty()) continue;
+      if (s->op == Op::kStopGradient || s->results.empty() || s->result() == from) continue;
+      if (claims.trusted.contains(s)) {
+        for (size_t i = 1; i < s->operands.size(); ++i) {
+          if (reached.contains(s->operands[i])) Pass(claims, s->operands[i], *s, equation);
+        }
+        continue;
+      }
       // What only the rule of a custom vjp reads does not change its value.
       const size_t read = s->op == Op::kCustomVjp ? 1 : s->operands.size();
       const bool reads = std::any_of(s->operands.begin(), s->operands.begin() + static_cast<int64_t>(read),
                                      [&](const Value* operand) { return reached.contains(operand); });
-      if (!reads || s->result() == from) continue;
+      if (!reads) continue;
       reached.insert(s->result());
       reach.statements.push_back(s);
     }
-    return reach;
+    return equation;
+  }
+
+  static void Pass(const GradientClaims& claims, const Value* argument, const Statement& custom,
+                   GradientEquation& equation) {
+    const auto found = claims.parts.find(argument);
+    if (found == claims.parts.end()) return;
+    for (const GradientClaims::Part& part : found->second) {
+      if (part.user != &custom) continue;
+      for (const WrittenAdjoint& contribution : part.contributions) {
+        equation.reach.passed.push_back(argument);
+        equation.trusted.push_back(contribution);
+      }
+    }
   }
 
   absl::StatusOr<ParameterCheck> CheckParameter(const GradientClaims& claims, size_t i, const Value* scalar,
@@ -188,10 +211,8 @@ class Checker {
     ParameterCheck check;
     check.name = by->name;
     check.shape = by->type.shape;
-    GradientEquation equation;
+    GradientEquation equation = Whole(claims, by, scalar);
     equation.claims = {{claims.gradients[i], 1}};
-    equation.reach = ReachOf(by, scalar);
-    equation.incoming = {{nullptr, 1}};
     if (!AllFinite(point_->At(scalar))) {
       check.verdict = GradientVerdict::kNotFinite;
       return check;
@@ -351,6 +372,12 @@ absl::StatusOr<std::vector<GradientCheck>> CheckGradients(ir::Graph graph, const
   if (claims.empty()) {
     ASSIGN_OR_RETURN(claims, ReadClaims(graph, GraphOrder(graph)));
     if (rounded) tolerance = kTolerancePrinted;
+  }
+  for (const auto& s : graph.body.statements) {
+    if (s->op != Op::kCustomVjp) continue;
+    const std::string& rule = s->Text("rule");
+    if (!absl::c_linear_search(options.trusted, rule.substr(0, rule.find(' ')))) continue;
+    for (GradientClaims& one : claims) one.trusted.insert(s.get());
   }
   ASSIGN_OR_RETURN(const ValueArrays arrays, Bind(graph, declared));
   return Checker(graph, options, tolerance).Run(claims, arrays);

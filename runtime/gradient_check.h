@@ -20,8 +20,10 @@
 namespace gradus::runtime {
 
 struct GradientCheckOptions {
-  uint64_t seed = 1;         // of directions
-  int64_t elements = 4;      // how many single elements of each parameter
+  uint64_t seed = 1;     // of directions
+  int64_t elements = 4;  // how many single elements of each parameter
+  // Functions whose vjp counts as right, because it is not meant to be the derivative of their value.
+  std::vector<std::string> trusted = {"straight_through"};
   int64_t memory_limit = 0;  // bytes that values may take; 0: half of what the machine has left
   // What is done, from 0 to 1.
   std::function<void(double fraction, absl::string_view doing)> progress;

@@ -33,6 +33,7 @@ struct GradientClaims {
   };
   absl::flat_hash_map<const ir::Value*, std::vector<Part>> parts;
   bool printed = false;
+  absl::flat_hash_set<const ir::Statement*> trusted;  // custom_vjp whose rule counts as right
   // Values whose adjoint is known by a primed name, which may as well be that of a contribution or of a helper.
   absl::flat_hash_set<const ir::Value*> ambiguous;
 };

@@ -118,6 +118,11 @@ absl::StatusOr<GradientJudge::Sides> GradientJudge::SidesAt(const GradientPoint&
     if (found == tangents.end()) continue;
     AddInner(point, equation.incoming[i], *found->second, sides.numeric, numeric_scale);
   }
+  for (size_t i = 0; i < equation.reach.passed.size(); ++i) {
+    const auto found = tangents.find(equation.reach.passed[i]);
+    if (found == tangents.end()) continue;
+    AddInner(point, equation.trusted[i], *found->second, sides.numeric, numeric_scale);
+  }
   sides.scale = std::max(analytic_scale, numeric_scale);
   return sides;
 }
@@ -151,14 +156,15 @@ absl::Status GradientJudge::Difference(const GradientEquation& equation, const S
   const auto f = [&](double step, BranchChanges* crossed) -> absl::StatusOr<double> {
     ASSIGN_OR_RETURN(const ValueArrays moved, point_.Moved(equation.reach, Along(x, *direction, step), crossed));
     double sum = 0, magnitude = 0;
-    for (size_t i = 0; i < equation.reach.ends.size(); ++i) {
-      const Value* end = equation.reach.ends[i];
+    const auto add = [&](const Value* end, const passes::WrittenAdjoint& weight) {
       const auto found = moved.find(end);
-      if (found == moved.end()) continue;
+      if (found == moved.end()) return;
       double all = 0;
-      AddInner(point_, equation.incoming[i], *Minus(*found->second, point_.At(end)), sum, magnitude);
-      AddInner(point_, equation.incoming[i], point_.At(end), all, roundoff);
-    }
+      AddInner(point_, weight, *Minus(*found->second, point_.At(end)), sum, magnitude);
+      AddInner(point_, weight, point_.At(end), all, roundoff);
+    };
+    for (size_t i = 0; i < equation.reach.ends.size(); ++i) add(equation.reach.ends[i], equation.incoming[i]);
+    for (size_t i = 0; i < equation.reach.passed.size(); ++i) add(equation.reach.passed[i], equation.trusted[i]);
     return sum;
   };
   double best = std::numeric_limits<double>::infinity();

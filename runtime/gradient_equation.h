@@ -24,6 +24,8 @@ struct GradientEquation {
   std::vector<Claim> claims;
   Reach reach;
   std::vector<passes::WrittenAdjoint> incoming;  // the adjoints of reach.ends
+  // Of reach.passed: what a trusted rule says that they contribute.
+  std::vector<passes::WrittenAdjoint> trusted;
 };
 
 enum class GradientVerdict {

@@ -231,7 +231,9 @@ absl::StatusOr<ValueArrays> Walk(const Reach& reach, SharedArray start, const Co
   for (const Statement* s : reach.statements) {
     for (const Value* operand : s->operands) ++readers[operand];
   }
-  for (const Value* end : reach.ends) ++readers[end];
+  std::vector<const Value*> wanted = reach.ends;
+  wanted.insert(wanted.end(), reach.passed.begin(), reach.passed.end());
+  for (const Value* end : wanted) ++readers[end];
   const absl::flat_hash_set<const Value*> stops(reach.ends.begin(), reach.ends.end());
   ValueArrays changed;
   ValueArrays ends;
@@ -257,7 +259,7 @@ absl::StatusOr<ValueArrays> Walk(const Reach& reach, SharedArray start, const Co
       if (--readers[operand] == 0) changed.erase(operand);
     }
   }
-  for (const Value* end : reach.ends) {
+  for (const Value* end : wanted) {
     if (const auto found = changed.find(end); found != changed.end()) ends[end] = found->second;
     if (end == reach.from) ends[end] = start;
   }

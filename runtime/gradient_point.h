@@ -46,6 +46,7 @@ struct Reach {
   std::vector<const ir::Statement*> statements;
   absl::flat_hash_set<const ir::Statement*> entries;  // those that see the change of `from` itself; empty: all
   std::vector<const ir::Value*> ends;
+  std::vector<const ir::Value*> passed;  // values on the way whose change is told as well
 };
 
 // Elements whose side of a comparison, rounding or maximum differs between two points, by statement.
@@ -63,9 +64,9 @@ class GradientPoint {
   bool Has(const ir::Value* value) const { return values_.contains(value); }
   const ir::Array& At(const ir::Value* value) const { return *values_.at(value); }
 
-  // The tangents of the ends; one that does not change is not among them.
+  // The tangents of the ends and of what is passed; one that does not change is not among them.
   absl::StatusOr<ValueArrays> Tangents(const Reach& reach, SharedArray direction) const;
-  // The values of the ends with `from` at another value; one that does not change is not among them. With `branches`,
+  // The values of both with `from` at another value; one that does not change is not among them. With `branches`,
   // what takes another branch on the way is appended; nothing more is computed then, and nothing returned.
   absl::StatusOr<ValueArrays> Moved(const Reach& reach, SharedArray value, BranchChanges* branches) const;
 

@@ -157,6 +157,13 @@ void AddCheck(CLI::App& gradus, Action& action) {
   verb->add_option("--load", gradient->load, "With --grad: at these parameters (.safetensors or .npz), unmoved")
       ->type_name("FILE")
       ->needs(grad);
+  verb->add_option("--trust", gradient->trust,
+                   "With --grad: the vjp of this function counts as right; it is not meant to be the derivative of the "
+                   "value, as that of straight_through")
+      ->type_name("NAME")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->needs(grad);
   verb->add_flag("--json", options->model.json, "With --grad: print one JSON object instead of text, for each file")
       ->needs(grad);
   AddSeed(*verb, options->model);
@@ -166,8 +173,8 @@ void AddCheck(CLI::App& gradus, Action& action) {
       int worst = kSuccess;
       for (const std::string& file : options->files) {
         options->model.file = file;
-        const absl::StatusOr<int> code = *of_gradient ? CheckGradient(options->model, *gradient)
-                                                      : Run(options->model, options->files.size() > 1);
+        const absl::StatusOr<int> code =
+            *of_gradient ? CheckGradient(options->model, *gradient) : Run(options->model, options->files.size() > 1);
         // Something wrong is worse than a check that does not hold.
         if (!code.ok()) worst = Fail(code.status());
         if (code.ok() && worst == kSuccess) worst = *code;

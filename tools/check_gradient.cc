@@ -262,6 +262,10 @@ void PrintWrong(const GradientCheck& check, const Model& model, const std::strin
     absl::StrAppend(&text, "  what it contributes to ∂", check.of, "/∂", one.by, At(one.element), " is ",
                     Significant(one.analytic), ", and must be ", Significant(one.numeric),
                     one.what.empty() ? "" : absl::StrCat(": ", one.what), "\n");
+    if (!one.rule.empty()) {
+      absl::StrAppend(&text, "  if that rule is not meant to be the derivative of the value: --trust ",
+                      one.rule.substr(0, one.rule.find(' ')), "\n");
+    }
     if (model.graph && !one.adjoint.empty()) {
       if (const int line = LineOf(model, one.adjoint); line > 0)
         absl::StrAppend(&text, "  written as ", one.adjoint, ", ", file, ":", line, "\n");
@@ -328,10 +332,13 @@ absl::StatusOr<int> CheckGradient(const ModelOptions& options, const CheckGradie
     graph = model.graph->Clone();
     ASSIGN_OR_RETURN(initialize, frontend::LowerInitializers(graph));
   } else {
-    if (!model.program.trains)
-      return absl::InvalidArgumentError(absl::StrCat(options.file, ": has no recipe: `train ", model.program.model,
+    const frontend::Entry entry = model.program.trains ? frontend::Entry::kStep : frontend::Entry::kPredict;
+    ASSIGN_OR_RETURN(graph, frontend::Lower(model.module, model.lower, entry));
+    const auto& statements = graph.body.statements;
+    if (std::none_of(statements.begin(), statements.end(), [](const auto& s) { return s->op == ir::Op::kGrad; }))
+      return absl::InvalidArgumentError(absl::StrCat(options.file, ": has no recipe and no `grad`: `train ",
+                                                     model.program.model,
                                                      " { minimize … }` says what to differentiate"));
-    ASSIGN_OR_RETURN(graph, frontend::Lower(model.module, model.lower, frontend::Entry::kStep));
     ASSIGN_OR_RETURN(initialize, frontend::Lower(model.module, model.lower, frontend::Entry::kInitialize));
   }
   ir::NamedTensors declared;
@@ -341,6 +348,7 @@ absl::StatusOr<int> CheckGradient(const ModelOptions& options, const CheckGradie
   runtime::Progress bar(/*enabled=*/true, std::chrono::milliseconds(1000));
   runtime::GradientCheckOptions check;
   check.seed = static_cast<uint64_t>(SeedOf(options, model)) + 1;
+  check.trusted.insert(check.trusted.end(), more.trust.begin(), more.trust.end());
   check.progress = [&](double fraction, absl::string_view doing) {
     bar.Update(fraction, absl::StrCat("checking ", doing));
   };

@@ -12,6 +12,7 @@ struct CheckGradientOptions {
   bool random = false;  // inputs instead of data
   std::string data;     // --data
   std::string load;     // --load
+  std::vector<std::string> trust;
 };
 
 // Prints the report; returns an exit code.

@@ -1,5 +1,6 @@
 // `gradus check --grad` on random graphs: a right gradient is never called wrong, before and after it is printed; what
 // is edited wrongly there is found, and a wrong result never without the statement that makes it so.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -130,6 +131,16 @@ TEST(RandomGradientCheckTest, AWrongResultIsNeverWithoutTheStatementThatMakesItS
   std::cout << edited << " edited, " << wrong << " wrong, " << exact << " of them at the very statement\n";
   EXPECT_GT(wrong, 5);
   EXPECT_GT(exact, wrong / 2);
+}
+
+TEST(RandomGradientCheckTest, WhatWouldNotFitIsRefusedWithItsSize) {
+  absl::optional<ir::Graph> graph = WithGradient(3);
+  ASSERT_TRUE(graph.has_value());
+  const ir::NamedTensors declared = Smooth(3, *graph);
+  runtime::GradientCheckOptions options;
+  options.memory_limit = 1000;
+  EXPECT_THAT(runtime::CheckGradients(graph->Clone(), declared, options).status().message(),
+              testing::HasSubstr("every value in f64, which takes "));
 }
 
 }  // namespace

@@ -403,6 +403,48 @@ train m {
   }
 }
 
+// A rule that is no derivative on purpose is taken at its word, and everything around it is still checked.
+TEST_F(CheckGradientTest, ATrustedRuleIsTakenAtItsWord) {
+  const std::string program = R"(fn gently(x) = x * x
+vjp(g) { return maximum(-1, minimum(2 * g * x, 1)) / 2 }
+fn wrong(x) = sin(x)
+vjp(g) { return -g * cos(x) }
+model m {
+  dim B = 4
+  input x : float[B,3]
+  l1 = linear(3, 5); l2 = linear(5, 5)
+  h = FUNCTION(l1(x))
+  k = straight_through(round(4 * h) / 4, h) + 0.5 * gently(3 * h)
+  loss = mean(l2(k) ** 2)
+}
+train m { minimize loss; optimizer sgd(lr=0.1); batch B; steps 1 }
+)";
+  Write("m.gr", absl::StrReplaceAll(program, {{"FUNCTION", "tanh"}}));
+  ExpectRight("m.gr --random --trust gently");
+  const CommandResult untrusted = Gradus("check --grad m.gr --random");
+  EXPECT_EQ(untrusted.code, 3);
+  EXPECT_THAT(untrusted.out,
+              HasSubstr("if that rule is not meant to be the derivative of the value: --trust gently\n"));
+  Write("m.gr", absl::StrReplaceAll(program, {{"FUNCTION", "wrong"}}));
+  const nlohmann::json report = Check("m.gr --random --trust gently", 3);
+  ASSERT_EQ(Wrong(report).size(), 1u);
+  EXPECT_EQ(Wrong(report)[0]["rule"], "the vjp of wrong at m.gr:4:1");
+  EXPECT_EQ(report["gradients"][0]["parameters"][0]["verdict"], "wrong");
+  EXPECT_EQ(report["gradients"][0]["parameters"][2]["verdict"], "right");
+}
+
+TEST_F(CheckGradientTest, AProgramWithoutARecipeIsCheckedWhereItSaysGrad) {
+  Write("m.gr", R"(model m {
+  param x : float[3] = [-1, 0.5, 2]
+  y = sum(x ** 3)
+  one = grad(y, x)
+  two = grad(sum(one), x)
+  output one, two
+}
+)");
+  EXPECT_EQ(Check("m.gr", 0)["gradients"].size(), 2u);
+}
+
 // --- kinks, rounding, what is not finite
 
 TEST_F(CheckGradientTest, AKinkIsNoError) {
@@ -477,7 +519,7 @@ TEST_F(CheckGradientTest, WhatItNeedsIsSaid) {
   EXPECT_THAT(Gradus("check --grad m.gr").error, HasSubstr("--random checks with random inputs"));
   EXPECT_EQ(Gradus("check m.gr --random").code, 2);
   Write("n.gr", "model m { input x : float[3]; output x }\n");
-  EXPECT_THAT(Gradus("check --grad n.gr").error, HasSubstr("has no recipe"));
+  EXPECT_THAT(Gradus("check --grad n.gr").error, HasSubstr("has no recipe and no `grad`"));
   Write("fused.gr", Gradus("show m.gr --stage plan").out);
   EXPECT_EQ(Gradus("check --grad fused.gr --random").code, 1);
 }
