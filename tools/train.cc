@@ -149,7 +149,7 @@ absl::Status Run(const TrainOptions& options) {
   if (!options.save.empty()) {
     runtime::SavedTensors saved;
     saved.tensors = compiled.executable->ReadAllState();
-    saved.metadata = {{"program", program.name}, {"step", absl::StrCat(compiled.executable->step())}};
+    saved.metadata = {{"program", program.name}, {"step", absl::StrCat(compiled.executable->step() / program.accumulate)}};
     RETURN_IF_ERROR(runtime::WriteSafetensors(options.save, saved));
     if (!options.model.json) std::printf("saved %s\n", options.save.c_str());
   }

@@ -185,5 +185,23 @@ TEST(RecipeTest, SchedulesCountUpdates) {
   EXPECT_EQ(moved, (std::vector<bool>{false, true, false, false}));  // the rate of the second update is 0
 }
 
+TEST(RecipeTest, GradientsOfTwoTypesHaveOneNorm) {
+  auto step = LowerText(R"(model m {
+  param a : f32[2] = ones; param b : f64[2] = ones
+  loss = f64(sum(a * a)) + sum(b * b)
+  output loss
+}
+train m { minimize loss; optimizer sgd(lr=1); clip 1 })",
+                        frontend::Entry::kStep);
+  ASSERT_THAT(step, IsOk());
+  ASSERT_THAT(passes::Backprop(*step), IsOk());
+  const auto values =
+      ir::Interpret(*step, {{"a", ir::Tensor::Of<float>({2}, {1, 1})}, {"b", ir::Tensor::Of<double>({2}, {1, 1})}});
+  ASSERT_THAT(values, IsOk());
+  // Four slopes of 2 are 4 long; each becomes ½.
+  EXPECT_NEAR(values->next.at("a").data<float>()[0], 0.5, 1e-6);
+  EXPECT_NEAR(values->next.at("b").data<double>()[1], 0.5, 1e-6);
+}
+
 }  // namespace
 }  // namespace gradus::testing_support
