@@ -31,28 +31,41 @@ void GroupOrder::Relabel() {
 }
 
 int GroupOrder::Expand(Side& side, const Side& other, bool stop_at_meeting, bool& direct) {
-  const int group = side.started ? side.found[side.expanded++] : side.start;
-  side.started = true;
   int meeting = kNone;
-  for (int node : groups_.members(group)) {
-    for (int neighbour : side.forward ? groups_.users(node) : groups_.inputs(node)) {
-      ++side.steps;
-      const int next = groups_.group(neighbour);
-      if (next == group) continue;
-      if (next == other.start) {
-        if (group == side.start) {
-          direct = true;
-        } else {
-          meeting = group;
-        }
-        continue;
-      }
-      const bool outside = side.forward ? label_[next] > label_[other.start] : label_[next] < label_[other.start];
-      if (outside || (*side.marks)[next] == search_) continue;
-      (*side.marks)[next] = search_;
-      side.found.push_back(next);
-      if ((*other.marks)[next] == search_) meeting = next;
+  for (int turn = 0; turn < kTurn;) {
+    const std::vector<int>& members = groups_.members(side.group);
+    if (side.member == members.size()) {
+      side.exhausted = side.expanded == side.found.size();
+      if (side.exhausted) break;
+      side.group = side.found[side.expanded++];
+      side.member = side.neighbour = 0;
+      continue;
     }
+    const int node = members[side.member];
+    const std::vector<int>& neighbours = side.forward ? groups_.users(node) : groups_.inputs(node);
+    if (side.neighbour == neighbours.size()) {
+      ++side.member;
+      side.neighbour = 0;
+      continue;
+    }
+    const int next = groups_.group(neighbours[side.neighbour++]);
+    ++side.steps;
+    ++turn;
+    if (next == side.group) continue;
+    if (next == other.start) {
+      if (side.group == side.start) {
+        direct = true;
+      } else {
+        meeting = side.group;
+        if (stop_at_meeting) break;
+      }
+      continue;
+    }
+    const bool outside = side.forward ? label_[next] > label_[other.start] : label_[next] < label_[other.start];
+    if (outside || (*side.marks)[next] == search_) continue;
+    (*side.marks)[next] = search_;
+    side.found.push_back(next);
+    if ((*other.marks)[next] == search_) meeting = next;
     if (stop_at_meeting && meeting != kNone) break;
   }
   return meeting;
@@ -61,8 +74,8 @@ int GroupOrder::Expand(Side& side, const Side& other, bool stop_at_meeting, bool
 GroupOrder::Meeting GroupOrder::Search(Side& forward, Side& backward) {
   ++search_;
   Meeting result;
-  while (!forward.Exhausted() && !backward.Exhausted()) {
-    Side& side = forward.steps <= backward.steps ? forward : backward;
+  while (!forward.exhausted && !backward.exhausted) {
+    Side& side = forward.steps < backward.steps ? forward : backward;
     result.group = Expand(side, &side == &forward ? backward : forward, true, result.direct);
     if (result.group == kNone && forward.steps + backward.steps > kMaxSteps) result.group = kTooFar;
     if (result.group != kNone) break;
@@ -76,10 +89,10 @@ int GroupOrder::FirstBetween(int from, int to, int otherwise) {
   ++search_;
   Side forward = MakeSide(true, from), backward = MakeSide(false, to);
   bool direct = false;
-  while (!forward.Exhausted() && forward.steps <= kMaxNameSteps) Expand(forward, backward, false, direct);
-  while (!backward.Exhausted() && backward.steps <= kMaxNameSteps) Expand(backward, forward, false, direct);
+  while (!forward.exhausted && forward.steps <= kMaxNameSteps) Expand(forward, backward, false, direct);
+  while (!backward.exhausted && backward.steps <= kMaxNameSteps) Expand(backward, forward, false, direct);
   steps_ += forward.steps + backward.steps;
-  if (!forward.Exhausted() || !backward.Exhausted()) return otherwise;
+  if (!forward.exhausted || !backward.exhausted) return otherwise;
   int first = otherwise;
   for (int g : forward.found) {
     if (before_[g] == search_) first = std::min(first, g);
@@ -133,7 +146,7 @@ void GroupOrder::Join(int a, int b) {
   CHECK(Search(forward, backward).group == kNone) << "two groups join around a third one";
   // Where all that follows a is known, it goes behind b, and the two are one at b's place; else what b waits for goes
   // before a.
-  Side& known = forward.Exhausted() ? forward : backward;
+  Side& known = forward.exhausted ? forward : backward;
   const int place = known.forward ? b : a;
   std::vector<int> moved = std::move(known.found);
   std::sort(moved.begin(), moved.end(), [&](int g, int h) { return label_[g] < label_[h]; });

@@ -36,6 +36,7 @@ class GroupOrder {
  private:
   static constexpr int kMaxSteps = 4096;
   static constexpr int kMaxNameSteps = 1024;
+  static constexpr int kTurn = 32;  // neighbours that one side looks at before it is the other's turn
   static constexpr int64_t kGap = int64_t{1} << 32;
 
   // One direction of a search: the groups after `start`, or before it.
@@ -44,18 +45,20 @@ class GroupOrder {
     int start = 0;
     std::vector<int> found;  // without the start
     std::vector<int64_t>* marks = nullptr;
+    // The group that is being looked at, and how far: one may have as many readers as there are groups.
+    int group = 0;
+    size_t member = 0, neighbour = 0;
     size_t expanded = 0;  // of `found`
-    bool started = false;
+    bool exhausted = false;
     int steps = 0;
-    bool Exhausted() const { return started && expanded == found.size(); }
   };
   struct Meeting {
     int group = kNone;  // on a way, or kTooFar
     bool direct = false;
   };
 
-  Side MakeSide(bool forward, int start) { return {forward, start, {}, forward ? &after_ : &before_}; }
-  // Looks at the next group of a side. Returns a group on a way to the start of the other side, or kNone.
+  Side MakeSide(bool forward, int start) { return {forward, start, {}, forward ? &after_ : &before_, start}; }
+  // Looks at the next few neighbours of a side. Returns a group on a way to the start of the other side, or kNone.
   int Expand(Side& side, const Side& other, bool stop_at_meeting, bool& direct);
   Meeting Search(Side& forward, Side& backward);
   int FirstBetween(int from, int to, int otherwise);

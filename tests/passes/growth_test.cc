@@ -41,7 +41,8 @@ ir::Graph Program(int statements) {
     }
   }
   absl::StrAppend(&text, "  loss : f32 = sum(v", statements - 1, ", axis=[0, 1])\n",
-                  "  d.w : f32[8,8], d.b : f32[8] = grad(loss, [w, b], number=1)\n  next w = w - d.w\n  next b = b - d.b\n  output loss\n}\n");
+                  "  d.w : f32[8,8], d.b : f32[8] = grad(loss, [w, b], number=1)\n  next w = w - d.w\n  next b = b - "
+                  "d.b\n  output loss\n}\n");
   absl::StatusOr<ir::Graph> graph = frontend::ReadGraph("g.gr", text);
   EXPECT_THAT(graph, IsOk());
   return *std::move(graph);
@@ -96,6 +97,26 @@ int64_t StepsOfJoining(int statements) {
 TEST(GrowthTest, TheSearchForWhatStandsBetweenTwoKernelsStaysNearThem) {
   const int64_t few = StepsOfJoining(500), many = StepsOfJoining(4000);
   EXPECT_LT(many, 16 * few) << few << " steps for 500 statements, " << many << " for 4000";
+}
+
+TEST(GrowthTest, AValueThatEverythingReadsIsNotLookedThroughForEveryReader) {
+  const auto steps = [](int readers) {
+    std::string text =
+        "graph g numerics 1 {\n  input x : f32[8]\nsection forward\n  c : f32[8] = exp(x)\n  v0 : f32[8] = x\n";
+    for (int i = 1; i <= readers; ++i) absl::StrAppend(&text, "  v", i, " : f32[8] = v", i - 1, " + c\n");
+    const absl::StatusOr<ir::Graph> graph =
+        frontend::ReadGraph("g.gr", absl::StrCat(text, "  output v", readers, "\n}\n"));
+    EXPECT_THAT(graph, IsOk());
+    const Groups groups(*graph);
+    GroupOrder order(groups, false);
+    for (int node = 2; node < groups.size(); ++node) {
+      const int between = order.Between(0, node);
+      EXPECT_TRUE(between >= 0 || node < 3 || between == GroupOrder::kTooFar) << node;
+    }
+    return order.steps();
+  };
+  const int64_t few = steps(500), many = steps(4000);
+  EXPECT_LT(many, 32 * few) << few << " steps for 500 readers, " << many << " for 4000";
 }
 
 // Against the closure of the whole relation, recomputed after every join.
