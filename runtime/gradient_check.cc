@@ -39,6 +39,26 @@ bool AnyNan(const Array& x) {
   return std::any_of(data.begin(), data.end(), [](double v) { return std::isnan(v); });
 }
 
+ir::Size BytesOf(const Statement& s) {
+  ir::Size bytes(0);
+  for (const auto& result : s.results) bytes = bytes + result->type.elements() * ir::Size(sizeof(double));
+  return bytes;
+}
+
+// `limit` 0: half of what there is.
+absl::Status CheckFits(const ir::Graph& graph, ir::Size bytes, int64_t limit) {
+  if (limit == 0) {
+    const auto available = AvailableMemory();
+    if (!available) return absl::OkStatus();
+    limit = available->bytes / 2;
+  }
+  if (bytes.ok() && bytes.value() <= limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(graph.name, ": the check keeps every value in f64, which takes ",
+                   bytes.ok() ? HumanBytes(bytes.value()) : "more bytes than 63 bits can count",
+                   "; half of what there is are ", HumanBytes(limit), ". A smaller batch (--set) is as good a proof"));
+}
+
 class Checker {
  public:
   Checker(const ir::Graph& graph, const GradientCheckOptions& options, double tolerance)
@@ -59,7 +79,7 @@ class Checker {
       work_ += static_cast<double>(claims.by.size()) * (kDirections + 2) + 1;
     }
     needed_ = order_.Before(roots);
-    RETURN_IF_ERROR(CheckMemory());
+    RETURN_IF_ERROR(CheckNeeded());
     declared_ = &declared;
     ASSIGN_OR_RETURN(GradientPoint point, MakePoint(0));
     point_ = std::make_unique<GradientPoint>(std::move(point));
@@ -72,24 +92,15 @@ class Checker {
   }
 
  private:
-  absl::Status CheckMemory() const {
-    double bytes = 0;
+  absl::Status CheckNeeded() const {
+    ir::Size bytes(0);
     for (const Statement* s : needed_) {
       if (s->op == Op::kFused)
         return absl::InvalidArgumentError(absl::StrCat(
             graph_.name, " was printed after fusion: print it with `gradus grad` or `gradus show --stage step`"));
-      for (const auto& result : s->results) bytes += static_cast<double>(result->type.elements().value()) * 8;
+      bytes = bytes + BytesOf(*s);
     }
-    int64_t limit = options_.memory_limit;
-    if (limit == 0) {
-      const auto available = AvailableMemory();
-      if (!available) return absl::OkStatus();
-      limit = available->bytes / 2;
-    }
-    if (bytes <= static_cast<double>(limit)) return absl::OkStatus();
-    return absl::ResourceExhaustedError(absl::StrCat(
-        graph_.name, ": the check keeps every value in f64, which takes ", HumanBytes(static_cast<int64_t>(bytes)),
-        "; half of what there is are ", HumanBytes(limit), ". A smaller batch (--set) is as good a proof"));
+    return CheckFits(graph_, bytes, options_.memory_limit);
   }
 
   absl::StatusOr<GradientPoint> MakePoint(uint64_t rounding) {
@@ -362,6 +373,14 @@ bool GradientCheck::ok() const {
   return wrong.empty() && std::all_of(parameters.begin(), parameters.end(), [](const ParameterCheck& p) {
            return p.verdict != GradientVerdict::kWrong && p.verdict != GradientVerdict::kNotFinite;
          });
+}
+
+absl::Status CheckGradientFits(const ir::Graph& graph) {
+  ir::Size bytes(0);
+  for (const auto& s : graph.body.statements) {
+    if (s->section != "update") bytes = bytes + BytesOf(*s);
+  }
+  return CheckFits(graph, bytes, 0);
 }
 
 absl::StatusOr<std::vector<GradientCheck>> CheckGradients(ir::Graph graph, const ir::NamedTensors& declared,

@@ -58,6 +58,10 @@ struct GradientCheck {
   bool ok() const;
 };
 
+// Whether the values of the graph as it stands fit into half of what memory there is, each in f64; its gradient, which
+// comes on top, is counted when it is there. For before anything is allocated.
+absl::Status CheckGradientFits(const ir::Graph& graph);
+
 // Of every gradient of the graph, which has unfilled `grad` statements or was printed after backpropagation. `declared`
 // binds every input, param and state.
 absl::StatusOr<std::vector<GradientCheck>> CheckGradients(ir::Graph graph, const ir::NamedTensors& declared,

@@ -11,6 +11,7 @@
 #include "ir/printer.h"
 #include "passes/backprop.h"
 #include "runtime/compile.h"
+#include "runtime/memory.h"
 #include "runtime/progress.h"
 #include "tools/check_gradient.h"
 #include "tools/model.h"
@@ -122,6 +123,9 @@ absl::StatusOr<int> Run(const ModelOptions& options, bool one_of_several) {
     const ir::NamedTensors seeded = {{"seed", ir::Tensor::Scalar<int64_t>(options.seed.value_or(0))},
                                      {"step", ir::Tensor::Scalar<int64_t>(0)},
                                      {"epoch", ir::Tensor::Scalar<int64_t>(0)}};
+    for (const ir::Graph* graph : {&check.initialize, &check.graph}) {
+      RETURN_IF_ERROR(runtime::CheckMemory(ir::InterpreterBytes(*graph), absl::StrCat("interpreting ", graph->name)));
+    }
     ASSIGN_OR_RETURN(ir::StepValues initial, ir::Interpret(check.initialize, seeded));
     ir::NamedTensors state = std::move(initial.outputs);
     state.emplace("seed", seeded.at("seed"));

@@ -18,6 +18,7 @@
 #include "runtime/gradient_check.h"
 #include "runtime/index_bounds.h"
 #include "runtime/interpreted_executable.h"
+#include "runtime/memory.h"
 #include "runtime/progress.h"
 #include "runtime/source.h"
 #include "tools/verb.h"
@@ -341,6 +342,9 @@ absl::StatusOr<int> CheckGradient(const ModelOptions& options, const CheckGradie
                                                      " { minimize … }` says what to differentiate"));
     ASSIGN_OR_RETURN(initialize, frontend::Lower(model.module, model.lower, frontend::Entry::kInitialize));
   }
+  RETURN_IF_ERROR(
+      runtime::CheckMemory(ir::InterpreterBytes(initialize), absl::StrCat("interpreting ", initialize.name)));
+  RETURN_IF_ERROR(runtime::CheckGradientFits(graph));
   ir::NamedTensors declared;
   RETURN_IF_ERROR(BindInputs(graph, model, options, more, declared));
   RETURN_IF_ERROR(BindState(graph, initialize, model, options, more, declared));

@@ -520,6 +520,15 @@ TEST_F(CheckGradientTest, WhatItNeedsIsSaid) {
   EXPECT_EQ(Gradus("check m.gr --random").code, 2);
   Write("n.gr", "model m { input x : float[3]; output x }\n");
   EXPECT_THAT(Gradus("check --grad n.gr").error, HasSubstr("has no recipe and no `grad`"));
+  Write("huge.gr", R"(model huge {
+  dim B = 64, W = 300000
+  input x : float[B,W]
+  l = linear(W, W)
+  loss = mean(l(x) ** 2)
+}
+train huge { minimize loss; optimizer sgd(lr=0.1); batch B; epochs 1 }
+)");
+  EXPECT_THAT(Gradus("check --grad huge.gr --random").error, HasSubstr("more than the "));
   Write("fused.gr", Gradus("show m.gr --stage plan").out);
   EXPECT_EQ(Gradus("check --grad fused.gr --random").code, 1);
 }
