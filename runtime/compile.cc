@@ -198,12 +198,19 @@ absl::Status InitializeState(const ir::Graph& initialize, int64_t seed, const st
   ir::Graph wanted = initialize.Clone();
   std::erase_if(wanted.outputs, [&](const ir::Output& output) { return given.contains(output.name); });
   RETURN_IF_ERROR(passes::EliminateDeadCode(wanted).status());
-  RETURN_IF_ERROR(CheckMemory(ir::InterpreterBytes(wanted), "computing the initial values"));
   ir::NamedTensors declared;
   declared["seed"] = ir::Tensor::Scalar<int64_t>(seed);
   declared["step"] = ir::Tensor::Scalar<int64_t>(0);
   declared["epoch"] = ir::Tensor::Scalar<int64_t>(0);
-  ASSIGN_OR_RETURN(const ir::StepValues initial, ir::Interpret(wanted, declared));
+  // Small ones together; large ones one after another, so that there has to be room for one.
+  constexpr int64_t kTogether = int64_t{1} << 28;
+  const ir::Size needed = ir::InterpreterBytes(wanted);
+  const bool together = needed.ok() && needed.value() <= kTogether;
+  ir::StepValues initial;
+  if (together) {
+    RETURN_IF_ERROR(CheckMemory(needed, "computing the initial values"));
+    ASSIGN_OR_RETURN(initial, ir::Interpret(wanted, declared));
+  }
   const auto initial_value = [&](absl::string_view name) -> const ir::Value* {
     const auto& outputs = initialize.outputs;
     const auto found =
@@ -219,6 +226,15 @@ absl::Status InitializeState(const ir::Graph& initialize, int64_t seed, const st
       });
     }
     if (loaded == given.end()) {
+      if (!together) {
+        ir::Graph one = wanted.Clone();
+        std::erase_if(one.outputs, [&](const ir::Output& output) { return output.name != state.name; });
+        RETURN_IF_ERROR(passes::EliminateDeadCode(one).status());
+        RETURN_IF_ERROR(
+            CheckMemory(ir::InterpreterBytes(one),
+                        absl::StrCat("computing the initial value of ", state.name, " : ", ir::ToString(state.type))));
+        ASSIGN_OR_RETURN(initial, ir::Interpret(one, declared));
+      }
       executable.WriteState(state.name, initial.outputs.at(state.name));
       continue;
     }

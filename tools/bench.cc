@@ -11,6 +11,7 @@
 #include "ir/check.h"
 #include "runtime/interpreted_executable.h"
 #include "runtime/machine.h"
+#include "runtime/memory.h"
 #include "runtime/progress.h"
 #include "runtime/state_hash.h"
 #include "tools/model.h"
@@ -64,6 +65,8 @@ class Batches {
             {input.name, column->values.bytes(), column->sampled ? bytes : 0, column->sampled ? batches.count_ : 1});
         continue;
       }
+      RETURN_IF_ERROR(runtime::CheckMemory(ir::Size(batches.count_) * ir::Size(bytes),
+                                           absl::StrCat("the batches of ", input.name)));
       std::vector<std::byte>& gathered = batches.gathered_.emplace_back(batches.count_ * bytes);
       std::vector<int64_t> indices(static_cast<size_t>(data.batch));
       for (int64_t b = 0; b < batches.count_; ++b) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
 #include "runtime/file.h"
+#include "runtime/memory.h"
 #include "runtime/progress.h"
 #include "runtime/safetensors.h"
 #include "runtime/state_hash.h"
@@ -109,6 +110,12 @@ absl::Status Run(const TrainOptions& options) {
   }
   const int64_t seed = SeedOf(options.model, model);
   RETURN_IF_ERROR(runtime::InitializeState(compiled.initialize, seed, weights, options.load, *compiled.executable));
+  // A copy of the state, and another one as the bytes of the file: nobody wants to hear of them after hours of
+  // training.
+  if (!options.save.empty()) {
+    RETURN_IF_ERROR(runtime::CheckMemory(ir::Size(compiled.executable->memory().state) * 2,
+                                         absl::StrCat("saving to ", options.save, " after training")));
+  }
 
   if (!options.model.json) {
     PrintHead(program, data, plan, compiled.seconds);
@@ -149,7 +156,8 @@ absl::Status Run(const TrainOptions& options) {
   if (!options.save.empty()) {
     runtime::SavedTensors saved;
     saved.tensors = compiled.executable->ReadAllState();
-    saved.metadata = {{"program", program.name}, {"step", absl::StrCat(compiled.executable->step() / program.accumulate)}};
+    saved.metadata = {{"program", program.name},
+                      {"step", absl::StrCat(compiled.executable->step() / program.accumulate)}};
     RETURN_IF_ERROR(runtime::WriteSafetensors(options.save, saved));
     if (!options.model.json) std::printf("saved %s\n", options.save.c_str());
   }
