@@ -328,7 +328,11 @@ class Checker {
                         [&](const Value* operand) { return bad(point_->At(operand)); }))
           continue;
         const Statement* root = order_.Root(s);
-        return NotFinite{root->result()->name, root->note, nan ? "nan" : "inf"};
+        const auto of = std::find_if(before.begin(), before.end(), [&](const Statement* from) {
+          return from->op == Op::kCustomVjp && !root->note.of.empty() && from->result()->name == root->note.of;
+        });
+        return NotFinite{root->result()->name, root->note, nan ? "nan" : "inf",
+                         of == before.end() ? "" : (*of)->Text("rule")};
       }
     }
     return absl::nullopt;
@@ -344,6 +348,24 @@ class Checker {
   std::unique_ptr<GradientPoint> point_, noisy_;
   double work_ = 1, worked_ = 0;
 };
+
+// Marks the rules that count as right.
+absl::Status Trust(const ir::Graph& graph, std::vector<std::string> names, std::vector<GradientClaims>& claims) {
+  absl::flat_hash_set<std::string> missing(names.begin(), names.end());
+  names.push_back("straight_through");
+  for (const auto& s : graph.body.statements) {
+    if (s->op != Op::kCustomVjp) continue;
+    const std::string rule = s->Text("rule");
+    const std::string name = rule.substr(0, rule.find(' '));
+    if (!absl::c_linear_search(names, name)) continue;
+    missing.erase(name);
+    for (GradientClaims& one : claims) one.trusted.insert(s.get());
+  }
+  if (missing.empty()) return absl::OkStatus();
+  const std::string& first = *absl::c_find_if(names, [&](const std::string& name) { return missing.contains(name); });
+  return absl::InvalidArgumentError(
+      absl::StrCat(graph.name, ": no function ", first, " with a vjp is used in it, so there is no rule to trust"));
+}
 
 absl::StatusOr<ValueArrays> Bind(const ir::Graph& graph, const ir::NamedTensors& declared) {
   ValueArrays arrays;
@@ -392,12 +414,7 @@ absl::StatusOr<std::vector<GradientCheck>> CheckGradients(ir::Graph graph, const
     ASSIGN_OR_RETURN(claims, ReadClaims(graph, GraphOrder(graph)));
     if (rounded) tolerance = kTolerancePrinted;
   }
-  for (const auto& s : graph.body.statements) {
-    if (s->op != Op::kCustomVjp) continue;
-    const std::string& rule = s->Text("rule");
-    if (!absl::c_linear_search(options.trusted, rule.substr(0, rule.find(' ')))) continue;
-    for (GradientClaims& one : claims) one.trusted.insert(s.get());
-  }
+  RETURN_IF_ERROR(Trust(graph, options.trusted, claims));
   ASSIGN_OR_RETURN(const ValueArrays arrays, Bind(graph, declared));
   return Checker(graph, options, tolerance).Run(claims, arrays);
 }

@@ -23,7 +23,8 @@ struct GradientCheckOptions {
   uint64_t seed = 1;     // of directions
   int64_t elements = 4;  // how many single elements of each parameter
   // Functions whose vjp counts as right, because it is not meant to be the derivative of their value.
-  std::vector<std::string> trusted = {"straight_through"};
+  // The library's straight_through is always among them; each of these must be there.
+  std::vector<std::string> trusted;
   int64_t memory_limit = 0;  // bytes that values may take; 0: half of what the machine has left
   // What is done, from 0 to 1.
   std::function<void(double fraction, absl::string_view doing)> progress;
@@ -45,6 +46,7 @@ struct NotFinite {
   std::string name;
   ir::Note place;
   std::string value;  // `nan`, `inf`
+  std::string rule;   // of a derivative that a custom_vjp gives: its function and where the vjp begins
 };
 
 struct GradientCheck {

@@ -172,7 +172,14 @@ void AddCheck(CLI::App& gradus, Action& action) {
       ->needs(grad);
   AddSeed(*verb, options->model);
   AddCompileOptions(*verb, options->model);
-  verb->callback([options, gradient, of_gradient, &action] {
+  verb->callback([options, gradient, of_gradient, verb, &action] {
+    // The interpreter checks a gradient, so nothing of these has a say in it.
+    for (const char* option : {"--threads", "--target", "--fuse", "--interpret", "--bisect", "--timings"}) {
+      if (*of_gradient && verb->count(option) > 0)
+        throw CLI::ValidationError(option, "has nothing to change about --grad, which the interpreter computes in f64");
+    }
+    if (gradient->random && !gradient->data.empty())
+      throw CLI::ValidationError("--random", "takes the place of --data");
     action = [options, gradient, of_gradient] {
       int worst = kSuccess;
       for (const std::string& file : options->files) {

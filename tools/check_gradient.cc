@@ -277,6 +277,7 @@ void PrintWrong(const GradientCheck& check, const Model& model, const std::strin
   if (check.not_finite) {
     std::printf("\nThe first statement that is not finite: %s, %s (%s)\n", check.not_finite->name.c_str(),
                 Place(check.not_finite->place, file).c_str(), check.not_finite->value.c_str());
+    if (!check.not_finite->rule.empty()) std::printf("  by %s\n", RulePlace(check.not_finite->rule, file).c_str());
   }
 }
 
@@ -320,6 +321,7 @@ nlohmann::json Json(const GradientCheck& check, const Model& model, const std::s
     result["not_finite"] = {{"statement", check.not_finite->name},
                             {"place", Place(check.not_finite->place, file)},
                             {"value", check.not_finite->value}};
+    if (!check.not_finite->rule.empty()) result["not_finite"]["rule"] = RulePlace(check.not_finite->rule, file);
   }
   return result;
 }

@@ -494,6 +494,15 @@ train m { minimize loss; optimizer sgd(lr=0.1); batch B; steps 1 }
   ExpectRight("m.gr --random");
 }
 
+TEST_F(CheckGradientTest, ADerivativeThatIsNotFiniteIsNamedWithItsRule) {
+  Write("m.gr", absl::StrReplaceAll(absl::StrCat("fn f(x) = 2 * x\nvjp(g) { return g * (x - x) / (x - x) }", kProgram),
+                                    {{"CALL", "f(l2(h))"}}));
+  const CommandResult result = Gradus("check --grad m.gr --random");
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.out, HasSubstr("The first statement that is not finite: d.l2.z, m.gr:10:7 (nan)\n"
+                                    "  by the vjp of f at m.gr:2:1\n"));
+}
+
 TEST_F(CheckGradientTest, WhatIsNotFiniteIsNamed) {
   Write("m.gr", R"(model m {
   input x : float[3]
@@ -517,7 +526,12 @@ TEST_F(CheckGradientTest, WhatItNeedsIsSaid) {
         "model m { input x : float[3]; param a : float[3] = ones; loss = sum(a * x); output loss }\n"
         "train m { minimize loss; optimizer sgd(lr=0.1); steps 1 }\n");
   EXPECT_THAT(Gradus("check --grad m.gr").error, HasSubstr("--random checks with random inputs"));
-  EXPECT_EQ(Gradus("check m.gr --random").code, 2);
+  for (const char* wrong : {"--random", "--grad --random --threads 2", "--grad --random --fuse off",
+                            "--grad --random --data x.npz", "--grad --random --seed -1"}) {
+    EXPECT_EQ(Gradus(absl::StrCat("check m.gr ", wrong)).code, 2) << wrong;
+  }
+  EXPECT_THAT(Gradus("check --grad m.gr --random --trust nobody").error,
+              HasSubstr("m.step: no function nobody with a vjp is used in it"));
   Write("n.gr", "model m { input x : float[3]; output x }\n");
   EXPECT_THAT(Gradus("check --grad n.gr").error, HasSubstr("has no recipe and no `grad`"));
   Write("huge.gr", R"(model huge {
