@@ -251,10 +251,22 @@ TEST_F(CheckGradientTest, EveryWrongEditOfAPrintedStepIsFoundAtItsLine) {
 // --- right models
 
 TEST_F(CheckGradientTest, EveryExampleIsRight) {
-  for (const char* example :
-       {"digits.gr", "mlp.gr --set B=4", "tiny.gr", "tiny1.gr", "xor.gr", "textbook/regression.gr"}) {
-    ExpectRight(absl::StrCat(Example(example), " --random"));
+  int examples = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(GRADUS_SOURCE_DIR "/examples")) {
+    if (entry.path().extension() != ".gr") continue;
+    const std::string arguments = absl::StrCat(entry.path().string(), " --random");
+    const CommandResult result = Gradus(absl::StrCat("check --grad ", arguments));
+    ++examples;
+    const size_t several = result.error.find(" has several: ");
+    if (several == std::string::npos) {
+      EXPECT_EQ(result.code, 0) << arguments << "\n" << result.out << result.error;
+      continue;
+    }
+    const std::string list = result.error.substr(several + 14, result.error.find('\n', several) - several - 14);
+    for (const absl::string_view name : absl::StrSplit(list, ", "))
+      ExpectRight(absl::StrCat(arguments, " --model ", name));
   }
+  EXPECT_GE(examples, 10);
   ExpectRight(Example("digits.gr"));
   ExpectRight(Example("xor.gr"));
   for (const char* example : {"digits.gr", "tiny.gr", "textbook/regression.gr"}) {
