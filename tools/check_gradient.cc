@@ -31,7 +31,8 @@ using runtime::GradientVerdict;
 using runtime::ParameterCheck;
 using runtime::WrongDerivative;
 
-// By how much initial parameters are moved: what is exactly 0 hides errors behind it and sits on the kinks of relu.
+// By how much of their size initial parameters are moved, or of 1, where that is smaller or they are 0: what is exactly
+// 0 hides errors behind it and sits on the kinks of relu, and a small one may not change its sign.
 constexpr double kMoved = 0.01;
 
 double Uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1p-52 - 1; }
@@ -142,7 +143,11 @@ absl::Status BindState(const ir::Graph& graph, const ir::Graph& initialize, cons
       ir::Dispatch(tensor.type().element, [&](auto tag) {
         using T = decltype(tag);
         if constexpr (std::is_floating_point_v<T>) {
-          for (T& x : tensor.data<T>()) x += static_cast<T>(kMoved * Uniform(random));
+          double squares = 0;
+          for (const T x : tensor.data<T>()) squares += static_cast<double>(x) * static_cast<double>(x);
+          const double size = std::sqrt(squares / static_cast<double>(std::max<int64_t>(tensor.size(), 1)));
+          const double most = kMoved * (size == 0 ? 1 : std::min(size, 1.0));
+          for (T& x : tensor.data<T>()) x += static_cast<T>(most * Uniform(random));
         }
       });
     }
