@@ -104,7 +104,7 @@ SharedArray GradientJudge::Unit(const Value* value, int64_t index) const {
 
 absl::StatusOr<GradientJudge::Sides> GradientJudge::SidesAt(const GradientPoint& point,
                                                             const GradientEquation& equation,
-                                                            const SharedArray& direction) const {
+                                                            const SharedArray& direction, uint64_t rounding) const {
   Sides sides;
   double analytic_scale = 0, numeric_scale = 0;
   for (const GradientEquation::Claim& claim : equation.claims) {
@@ -112,7 +112,7 @@ absl::StatusOr<GradientJudge::Sides> GradientJudge::SidesAt(const GradientPoint&
     AddInner(point, claim.value, *direction, sum, analytic_scale);
     sides.analytic += claim.sign * sum;
   }
-  ASSIGN_OR_RETURN(const ValueArrays tangents, point.Tangents(equation.reach, direction));
+  ASSIGN_OR_RETURN(const ValueArrays tangents, point.Tangents(equation.reach, direction, rounding));
   for (size_t i = 0; i < equation.reach.ends.size(); ++i) {
     const auto found = tangents.find(equation.reach.ends[i]);
     if (found == tangents.end()) continue;
@@ -249,7 +249,11 @@ absl::StatusOr<Judgement> GradientJudge::Judge(const GradientEquation& equation,
   }
   if (judgement.kink != nullptr) {
     ASSIGN_OR_RETURN(const bool kinks, OnlyKinks(equation, direction));
-    if (kinks) judgement.verdict = GradientVerdict::kKink;
+    if (kinks) {
+      judgement.verdict = GradientVerdict::kKink;
+    } else if (!std::isfinite(distance)) {
+      judgement.verdict = GradientVerdict::kNotFinite;  // nothing to compare with
+    }
     return judgement;
   }
   if (judgement.has_difference) {
@@ -266,8 +270,12 @@ absl::StatusOr<Judgement> GradientJudge::Judge(const GradientEquation& equation,
     return judgement;
   }
   ASSIGN_OR_RETURN(const GradientPoint* noisy, noisy_());
-  ASSIGN_OR_RETURN(const Sides other, SidesAt(*noisy, equation, direction));
-  const double noise = std::abs(other.analytic - judgement.analytic) + std::abs(other.numeric - judgement.numeric);
+  double noise = 0;
+  for (uint64_t rounding = 1; rounding <= 3; ++rounding) {
+    ASSIGN_OR_RETURN(const Sides other, SidesAt(*noisy, equation, direction, rounding));
+    noise =
+        std::max(noise, std::abs(other.analytic - judgement.analytic) + std::abs(other.numeric - judgement.numeric));
+  }
   if (!(distance > 100 * noise)) judgement.verdict = GradientVerdict::kRounding;
   return judgement;
 }

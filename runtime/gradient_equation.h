@@ -76,7 +76,7 @@ class GradientJudge {
     double analytic = 0, numeric = 0, scale = 0;
   };
   absl::StatusOr<Sides> SidesAt(const GradientPoint& point, const GradientEquation& equation,
-                                const SharedArray& direction) const;
+                                const SharedArray& direction, uint64_t rounding = 0) const;
   absl::Status Difference(const GradientEquation& equation, const SharedArray& direction, Judgement& judgement,
                           double& uncertainty) const;
   absl::StatusOr<bool> OnlyKinks(const GradientEquation& equation, const SharedArray& direction) const;

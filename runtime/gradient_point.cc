@@ -34,6 +34,15 @@ SharedArray Zeros(const Type& type) {
   return zeros;
 }
 
+// Every element off by one part in 2^52, up or down.
+SharedArray Rounded(const Array& x, std::mt19937_64& engine) {
+  auto result = std::make_shared<Array>(x.type(), Arithmetic::kDouble);
+  const auto from = x.data<double>();
+  const auto to = result->data<double>();
+  for (size_t i = 0; i < to.size(); ++i) to[i] = from[i] * (1 + (engine() % 2 == 0 ? 0x1p-52 : -0x1p-52));
+  return result;
+}
+
 Array WithTangent(const Array& value, const Array* tangent) {
   Array dual(value.type(), Arithmetic::kDual);
   const auto from = value.data<double>();
@@ -335,21 +344,23 @@ absl::StatusOr<GradientPoint> GradientPoint::Create(absl::Span<const Statement* 
     for (const Value* operand : s->operands) operands.push_back(&point.At(operand));
     auto result = std::make_shared<Array>(s->result()->type, Arithmetic::kDouble);
     RETURN_IF_ERROR(ir::Evaluate({*s, operands, *result}));
-    if (rounding != 0 && s->op != Op::kConstant && IsFloat(s->result())) {
-      for (double& x : result->data<double>()) x *= 1 + (engine() % 2 == 0 ? 0x1p-52 : -0x1p-52);
-    }
-    point.values_[s->result()] = std::move(result);
+    const bool off = rounding != 0 && s->op != Op::kConstant && IsFloat(s->result());
+    point.values_[s->result()] = off ? Rounded(*result, engine) : SharedArray(std::move(result));
   }
   return point;
 }
 
-absl::StatusOr<ValueArrays> GradientPoint::Tangents(const Reach& reach, SharedArray direction) const {
+absl::StatusOr<ValueArrays> GradientPoint::Tangents(const Reach& reach, SharedArray direction,
+                                                    uint64_t rounding) const {
+  std::mt19937_64 engine(rounding);
   return Walk(reach, std::move(direction),
               [&](const Statement& s, absl::Span<const SharedArray> tangents) -> absl::StatusOr<SharedArray> {
                 if (!IsFloat(s.result())) return SharedArray();
                 std::vector<const Array*> values;
                 for (const Value* operand : s.operands) values.push_back(&At(operand));
-                return Tangent(s, values, tangents);
+                ASSIGN_OR_RETURN(SharedArray tangent, Tangent(s, values, tangents));
+                if (rounding == 0 || tangent == nullptr) return tangent;
+                return Rounded(*tangent, engine);
               });
 }
 

@@ -64,8 +64,9 @@ class GradientPoint {
   bool Has(const ir::Value* value) const { return values_.contains(value); }
   const ir::Array& At(const ir::Value* value) const { return *values_.at(value); }
 
-  // The tangents of the ends and of what is passed; one that does not change is not among them.
-  absl::StatusOr<ValueArrays> Tangents(const Reach& reach, SharedArray direction) const;
+  // The tangents of the ends and of what is passed; one that does not change is not among them. With a `rounding` that
+  // is not 0 they are off as the values are.
+  absl::StatusOr<ValueArrays> Tangents(const Reach& reach, SharedArray direction, uint64_t rounding = 0) const;
   // The values of both with `from` at another value; one that does not change is not among them. With `branches`,
   // what takes another branch on the way is appended; nothing more is computed then, and nothing returned.
   absl::StatusOr<ValueArrays> Moved(const Reach& reach, SharedArray value, BranchChanges* branches) const;

@@ -133,6 +133,28 @@ TEST(RandomGradientCheckTest, AWrongResultIsNeverWithoutTheStatementThatMakesItS
   EXPECT_GT(exact, wrong / 2);
 }
 
+// Every type and special values: ties, zeros, infinities. Nothing is called wrong but what is.
+TEST(RandomGradientCheckTest, NorOnGraphsOfAllTypesAtSpecialPoints) {
+  int checked = 0;
+  for (uint64_t seed = 0; seed < Count(); ++seed) {
+    const ir::Graph graph = RandomGraph(seed, {.statements = 16, .gradient = true});
+    const std::vector<ir::Tensor> values = RandomDeclarations(seed, graph);
+    ir::NamedTensors declared;
+    size_t next = 0;
+    bool has_gradient = false;
+    for (const auto& s : graph.body.statements) {
+      if (ir::IsDeclaration(s->op)) declared.emplace(s->result()->name, values[next++]);
+      has_gradient |= s->op == Op::kGrad;
+    }
+    if (!has_gradient) continue;
+    const auto checks = runtime::CheckGradients(graph.Clone(), declared, {});
+    if (!checks.ok()) continue;  // an index out of range
+    ASSERT_FALSE(AnyWrong(*checks) || Named(*checks) > 0) << seed << "\n" << ir::Print(graph) << Describe(*checks);
+    ++checked;
+  }
+  EXPECT_GT(checked, 10);
+}
+
 TEST(RandomGradientCheckTest, WhatWouldNotFitIsRefusedWithItsSize) {
   absl::optional<ir::Graph> graph = WithGradient(3);
   ASSERT_TRUE(graph.has_value());
