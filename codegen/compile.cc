@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "codegen/emit_entry.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -46,10 +47,10 @@ absl::StatusOr<std::vector<Binding>> StatesOf(Graphs graphs) {
       if (known == states.end()) {
         states.push_back({value.name, value.type, value.arena->offset});
       } else if (known->type != value.type || known->arena_offset != value.arena->offset) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            value.name, " is ", ir::ToString(known->type), " in ", graphs.front()->name, " and ",
-            ir::ToString(value.type), " in ", g->name, ": what is kept from step to step has one size, which cannot ",
-            "depend on the number of examples of a batch"));
+        return ir::ErrorStatus(ir::ErrorKind::kStateSize, value.name, " is ", ir::ToString(known->type), " in ",
+                               graphs.front()->name, " and ", ir::ToString(value.type), " in ", g->name,
+                               ": what is kept from step to step has one size, which cannot ",
+                               "depend on the number of examples of a batch");
       }
     }
   }

@@ -11,6 +11,7 @@
 #include "codegen/kernel_key.h"
 #include "codegen/synchronize.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/storage.h"
 #include "ir/threads.h"
 #include "llvm/IR/IntrinsicsX86.h"
@@ -403,8 +404,8 @@ absl::Status EmitEntry(llvm::Module& module, KernelTable& kernels, const Graph& 
         absl::StrCat(graph.name, " has no plan yet: schedule and plan come before code"));
   }
   if (graph.threads > kMaxThreads) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a step runs on at most ", kMaxThreads, " threads, not ", graph.threads));
+    return ir::ErrorStatus(ir::ErrorKind::kThreadLimit, "a step runs on at most ", kMaxThreads, " threads, not ",
+                           graph.threads);
   }
   entry.name = graph.name;
   EntryEmitter(module, kernels, graph, scratch_bytes, entry).Run(symbol);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "llvm/IR/Function.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/CommandLine.h"
@@ -69,21 +70,21 @@ absl::StatusOr<ir::Target> ParseTarget(absl::string_view name) {
   if (name == "host") {
     const absl::optional<ir::Isa> isa = HostIsa();
     if (!isa) {
-      return absl::FailedPreconditionError(
-          "this machine lacks SSE4.2, which is the least that Gradus generates code for");
+      return ir::ErrorStatus(absl::StatusCode::kFailedPrecondition, ir::ErrorKind::kTargetNotHere,
+                             "this machine lacks SSE4.2, which is the least that Gradus generates code for");
     }
     return WithCachesOfThisMachine(*isa);
   }
   const absl::optional<ir::Isa> isa = ir::ParseIsa(name);
   if (!isa) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown target `", name, "`: expected host, avx512, avx2 or baseline"));
+    return ir::ErrorStatus(ir::ErrorKind::kUnknownTarget, "unknown target `", name,
+                           "`: expected host, avx512, avx2 or baseline");
   }
   if (!HostSupports(*isa)) {
     const absl::optional<ir::Isa> best = HostIsa();
-    return absl::FailedPreconditionError(absl::StrCat("this machine cannot run code for the target `", name,
-                                                      "`: the best that it supports is `",
-                                                      best ? ir::Name(*best) : "none", "`"));
+    return ir::ErrorStatus(absl::StatusCode::kFailedPrecondition, ir::ErrorKind::kTargetNotHere,
+                           "this machine cannot run code for the target `", name, "`: the best that it supports is `",
+                           best ? ir::Name(*best) : "none", "`");
   }
   return WithCachesOfThisMachine(*isa);
 }

@@ -90,9 +90,9 @@ Diagnostic& Diagnostic::Help(std::string text) {
 std::string Diagnostic::Render() const {
   std::string out;
   if (where_.file) {
-    out = absl::StrCat(ToString(where_), ": error: ", message_, "\n", Excerpt(where_, also_));
+    out = absl::StrCat(ToString(where_), ": ", severity_, ": ", message_, "\n", Excerpt(where_, also_));
   } else {
-    out = absl::StrCat("error: ", message_, "\n");
+    out = absl::StrCat(severity_, ": ", message_, "\n");
   }
   size_t name_width = 0;
   size_t type_width = 0;
@@ -119,12 +119,14 @@ void Diagnostics::Append(const absl::Status& status) {
   appended_.push_back(std::move(text));
 }
 
-std::string Diagnostics::Render() const {
+namespace {
+
+std::string RenderAll(const std::deque<Diagnostic>& diagnostics, const std::vector<std::string>& appended) {
   std::vector<const Diagnostic*> sorted;
-  for (const Diagnostic& d : errors_) sorted.push_back(&d);
+  for (const Diagnostic& d : diagnostics) sorted.push_back(&d);
   // Files keep the order in which they were first at fault.
   std::vector<const SourceFile*> files;
-  for (const Diagnostic& d : errors_) {
+  for (const Diagnostic& d : diagnostics) {
     if (std::find(files.begin(), files.end(), d.where().file) == files.end()) files.push_back(d.where().file);
   }
   auto key = [&](const Diagnostic* d) {
@@ -140,10 +142,22 @@ std::string Diagnostics::Render() const {
   std::string out;
   size_t reported = 0;
   for (; reported < std::min(sorted.size(), kMaxReportedErrors); ++reported) out += sorted[reported]->Render();
-  for (const std::string& text : appended_) out += text;
+  for (const std::string& text : appended) out += text;
   if (sorted.size() > reported) absl::StrAppend(&out, "… and ", sorted.size() - reported, " more errors\n");
   return out;
 }
+
+}  // namespace
+
+Diagnostic& Diagnostics::Warn(ErrorKind kind, SourceRange where, absl::string_view message) {
+  Diagnostic& warning = warnings_.emplace_back(where, ir::WithKind(kind, message), "warning");
+  if (adjust_) adjust_(warning);
+  return warning;
+}
+
+std::string Diagnostics::Render() const { return RenderAll(errors_, appended_); }
+
+std::string Diagnostics::RenderWarnings() const { return RenderAll(warnings_, {}); }
 
 absl::Status Diagnostics::ToStatus() const { return ok() ? absl::OkStatus() : absl::InvalidArgumentError(Render()); }
 

@@ -1,6 +1,6 @@
 // Collects what is wrong with a program and renders it for the person who wrote it:
 //
-//   mlp.gr:12:14: error: cannot multiply f32[64,256] by f32[10,256]: inner sizes 256 and 10 differ
+//   mlp.gr:12:14: error: cannot multiply f32[64,256] by f32[10,256]: inner sizes 256 and 10 differ [inner-sizes-differ]
 //      12 |   logits = h @ w2
 //         |              ^
 //      h  : f32[64,256]   defined at 11:3
@@ -9,7 +9,7 @@
 //
 // from
 //
-//   diagnostics.Error(operator_range, "cannot multiply …")
+//   diagnostics.Error(ErrorKind::kInnerSizesDiffer, operator_range, "cannot multiply …")
 //       .Defined("h", "f32[64,256]", h_range).Defined("w2", "f32[10,256]", w2_range)
 //       .Help("w2 transposed would fit: h @ w2.T");
 //
@@ -25,15 +25,19 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "frontend/source.h"
+#include "ir/error.h"
 
 namespace gradus::frontend {
+
+using ir::ErrorKind;
 
 inline constexpr size_t kMaxReportedErrors = 20;
 
 // One error. The methods add lines to it and return it, so that a report reads as one expression.
 class Diagnostic {
  public:
-  Diagnostic(SourceRange where, std::string message) : where_(where), message_(std::move(message)) {}
+  Diagnostic(SourceRange where, std::string message, absl::string_view severity = "error")
+      : where_(where), message_(std::move(message)), severity_(severity) {}
 
   // Underlines one more range of the same line.
   Diagnostic& At(SourceRange also);
@@ -65,6 +69,7 @@ class Diagnostic {
 
   SourceRange where_;
   std::string message_;
+  absl::string_view severity_;
   std::vector<SourceRange> also_;
   std::vector<Definition> definitions_;
   std::vector<std::string> notes_;
@@ -74,8 +79,19 @@ class Diagnostic {
 class Diagnostics {
  public:
   // The reference stays valid for the life of *this.
-  Diagnostic& Error(SourceRange where, std::string message) {
-    Diagnostic& error = errors_.emplace_back(where, std::move(message));
+  Diagnostic& Error(ErrorKind kind, SourceRange where, absl::string_view message) {
+    return Take(where, ir::WithKind(kind, message));
+  }
+  // A failure of another layer, which names its kind itself.
+  Diagnostic& Error(SourceRange where, const absl::Status& status) {
+    return Take(where, std::string(status.message()));
+  }
+  // What is no error and most likely a mistake; it is rendered apart.
+  Diagnostic& Warn(ErrorKind kind, SourceRange where, absl::string_view message);
+  std::string RenderWarnings() const;
+  // The text of a failure, its kind behind it.
+  Diagnostic& Take(SourceRange where, std::string text) {
+    Diagnostic& error = errors_.emplace_back(where, std::move(text));
     if (adjust_) adjust_(error);
     return error;
   }
@@ -96,7 +112,7 @@ class Diagnostics {
 
  private:
   Adjust adjust_;
-  std::deque<Diagnostic> errors_;
+  std::deque<Diagnostic> errors_, warnings_;
   std::vector<std::string> appended_;
 };
 

@@ -93,7 +93,7 @@ ir::Value* ExpressionBuilder::Emit(SourceRange where, Op op, const std::vector<O
   }
   absl::StatusOr<ir::Value*> value = builder_->Add(op, values, std::move(attributes));
   if (value.ok()) return *value;
-  Diagnostic& error = diagnostics_->Error(where, std::string(value.status().message()));
+  Diagnostic& error = diagnostics_->Error(where, value.status());
   Explain(error, operands);
   if (ir::IsElementwise(op) && operands.size() == 2) {
     const std::string help =
@@ -106,7 +106,7 @@ ir::Value* ExpressionBuilder::Emit(SourceRange where, Op op, const std::vector<O
 ir::Value* ExpressionBuilder::Literal(const Operand& number, ir::DType type) {
   absl::StatusOr<ir::Tensor> literal = RoundTo(*number.number(), type);
   if (literal.ok()) return builder_->Constant(*std::move(literal));
-  diagnostics_->Error(number.range, std::string(literal.status().message()));
+  diagnostics_->Error(number.range, literal.status());
   return nullptr;
 }
 
@@ -120,14 +120,16 @@ bool ExpressionBuilder::TypeLiterals(SourceRange where, absl::string_view what, 
     Operand& operand = operands[i];
     if (operand.tensor()) continue;
     if (!operand.number()) {
-      diagnostics_->Error(operand.range.file ? operand.range : where, absl::StrCat(what, " takes tensors and numbers"));
+      diagnostics_->Error(ErrorKind::kNotATensor, operand.range.file ? operand.range : where,
+                          absl::StrCat(what, " takes tensors and numbers"));
       return false;
     }
     ir::DType type = ir::DType::kBool;  // has its type anywhere
     if (operand.number()->kind != Number::Kind::kBool) {
       if (i < first || !model) {
         diagnostics_
-            ->Error(operand.range, absl::StrCat("the number ", ToString(*operand.number()), " has no type here"))
+            ->Error(ErrorKind::kUntypedNumber, operand.range,
+                    absl::StrCat("the number ", ToString(*operand.number()), " has no type here"))
             .Help(absl::StrCat("give it one, as in f32(", ToString(*operand.number()), ")"));
         return false;
       }
@@ -135,7 +137,7 @@ bool ExpressionBuilder::TypeLiterals(SourceRange where, absl::string_view what, 
     }
     const absl::StatusOr<ir::Tensor> literal = RoundTo(*operand.number(), type);
     if (!literal.ok()) {
-      Diagnostic& error = diagnostics_->Error(operand.range, std::string(literal.status().message()));
+      Diagnostic& error = diagnostics_->Error(operand.range, literal.status());
       if (model) {
         Explain(error, {*model});
         if (ir::IsInteger(type) && operand.number()->kind == Number::Kind::kFloat) {
@@ -165,7 +167,7 @@ ir::Value* ExpressionBuilder::MatrixMultiply(SourceRange op_range, const Operand
                                              bool transpose_b) {
   for (const Operand* operand : {&a, &b}) {
     if (operand->tensor()) continue;
-    diagnostics_->Error(op_range, "@ multiplies matrices; a number is multiplied by *");
+    diagnostics_->Error(ErrorKind::kMatmulRank, op_range, "@ multiplies matrices; a number is multiplied by *");
     return nullptr;
   }
   const ir::Type& ta = a.tensor()->type;
@@ -174,17 +176,18 @@ ir::Value* ExpressionBuilder::MatrixMultiply(SourceRange op_range, const Operand
     const int64_t rank = operand->tensor()->type.rank();
     if (rank >= (transposed ? 2 : 1)) continue;
     Diagnostic& error =
-        diagnostics_->Error(op_range, absl::StrCat("cannot multiply ", ir::ToString(ta), " by ", ir::ToString(tb), ": ",
-                                                   transposed ? ".T swaps the last two axes, and there are not two"
-                                                              : "@ needs at least one axis on each side"));
+        diagnostics_->Error(ErrorKind::kMatmulRank, op_range,
+                            absl::StrCat("cannot multiply ", ir::ToString(ta), " by ", ir::ToString(tb), ": ",
+                                         transposed ? ".T swaps the last two axes, and there are not two"
+                                                    : "@ needs at least one axis on each side"));
     Explain(error, {a, b});
     return nullptr;
   }
   const std::string spec = ir::MatmulSpec(ta.rank(), tb.rank(), transpose_a, transpose_b);
   if (spec.empty()) {
-    Diagnostic& error =
-        diagnostics_->Error(op_range, absl::StrCat("cannot multiply ", ir::ToString(ta), " by ", ir::ToString(tb),
-                                                   ": @ has no meaning for these ranks"));
+    Diagnostic& error = diagnostics_->Error(ErrorKind::kMatmulRank, op_range,
+                                            absl::StrCat("cannot multiply ", ir::ToString(ta), " by ", ir::ToString(tb),
+                                                         ": @ has no meaning for these ranks"));
     Explain(error, {a, b});
     error.Help("einsum says any contraction");
     return nullptr;
@@ -202,7 +205,7 @@ ir::Value* ExpressionBuilder::MatrixMultiply(SourceRange op_range, const Operand
     message.replace(0, stored.size(),
                     absl::StrCat("cannot multiply ", seen(ta, transpose_a), " by ", seen(tb, transpose_b)));
   }
-  Diagnostic& error = diagnostics_->Error(op_range, std::move(message));
+  Diagnostic& error = diagnostics_->Take(op_range, std::move(message));
   Explain(error, {a, b});
   // Would another transposition fit?
   for (const auto& [other_a, other_b] :
@@ -220,6 +223,20 @@ ir::Value* ExpressionBuilder::MatrixMultiply(SourceRange op_range, const Operand
     error.Help(absl::StrCat((changed_b ? b : a).range.text(),
                             (changed_b ? other_b : other_a) ? " transposed" : " not transposed",
                             " would fit: ", text(a, other_a), " @ ", text(b, other_b)));
+    return nullptr;
+  }
+  // Or are several axes meant as one, such as the rows and columns of a picture?
+  if (transpose_a || tb.rank() != 2) return nullptr;
+  ir::Size together = 1;
+  for (int64_t axis = ta.rank() - 1; axis > 0; --axis) {
+    together = together * ir::Size(ta.shape[axis]);
+    if (axis == ta.rank() - 1 || !together.ok() || together.value() != tb.shape[transpose_b ? 1 : 0]) continue;
+    ir::Shape flat(ta.shape.begin(), ta.shape.begin() + axis);
+    flat.push_back(together.value());
+    const std::string name = IsSimple(a.range.text()) && !a.range.text().empty() ? std::string(a.range.text())
+                             : a.tensor()->name.empty()                          ? "x"
+                                                                                 : a.tensor()->name;
+    error.Help(absl::StrCat("its last axes as one would fit: reshape(", name, ", ", ir::ToString(flat), ")"));
     break;
   }
   return nullptr;
@@ -227,7 +244,8 @@ ir::Value* ExpressionBuilder::MatrixMultiply(SourceRange op_range, const Operand
 
 ir::Value* ExpressionBuilder::Transpose(SourceRange where, const Operand& x) {
   if (!x.tensor() || x.tensor()->type.rank() < 2) {
-    Diagnostic& error = diagnostics_->Error(where, ".T swaps the last two axes, and there are not two");
+    Diagnostic& error =
+        diagnostics_->Error(ErrorKind::kTransposeRank, where, ".T swaps the last two axes, and there are not two");
     Explain(error, {x});
     return nullptr;
   }
@@ -245,18 +263,18 @@ ir::Value* ExpressionBuilder::Cast(SourceRange where, ir::DType type, const Oper
     return Emit(where, Op::kConvert, {literal}, {type});
   }
   if (x.number()) return Literal(x, type);
-  diagnostics_->Error(where, absl::StrCat(ir::Name(type), " converts a tensor or a number"));
+  diagnostics_->Error(ErrorKind::kNotATensor, where, absl::StrCat(ir::Name(type), " converts a tensor or a number"));
   return nullptr;
 }
 
 ir::Value* ExpressionBuilder::Index(SourceRange where, const Operand& x, const std::vector<IndexEntry>& entries) {
   if (!x.tensor()) {
-    diagnostics_->Error(where, "only a tensor, a list or a tuple can be indexed");
+    diagnostics_->Error(ErrorKind::kNotIndexable, where, "only a tensor, a list or a tuple can be indexed");
     return nullptr;
   }
   const ir::Type type = x.tensor()->type;
-  auto fail = [&](SourceRange range, std::string message) {
-    Explain(diagnostics_->Error(range, std::move(message)), {x});
+  auto fail = [&](ErrorKind kind, SourceRange range, absl::string_view message) {
+    Explain(diagnostics_->Error(kind, range, message), {x});
     return nullptr;
   };
   int64_t axes = 0;
@@ -264,10 +282,11 @@ ir::Value* ExpressionBuilder::Index(SourceRange where, const Operand& x, const s
   for (const IndexEntry& entry : entries) {
     axes += entry.kind == IndexEntry::Kind::kAt || entry.kind == IndexEntry::Kind::kSlice;
     if (entry.kind == IndexEntry::Kind::kEllipsis && ++ellipses == 2)
-      return fail(entry.range, "an index has one `...`");
+      return fail(ErrorKind::kEllipsisPlace, entry.range, "an index has one `...`");
   }
   if (axes > type.rank()) {
-    return fail(where, absl::StrCat("an index of ", axes, axes == 1 ? " axis" : " axes", " for ", ir::ToString(type)));
+    return fail(ErrorKind::kIndexCount, where,
+                absl::StrCat("an index of ", axes, axes == 1 ? " axis" : " axes", " for ", ir::ToString(type)));
   }
   ir::Ints start, limit, stride;
   ir::Shape shape;  // of the result
@@ -292,7 +311,7 @@ ir::Value* ExpressionBuilder::Index(SourceRange where, const Operand& x, const s
     if (entry.kind == IndexEntry::Kind::kAt) {
       const int64_t at = entry.at < 0 ? entry.at + extent : entry.at;
       if (at < 0 || at >= extent) {
-        return fail(entry.range,
+        return fail(ErrorKind::kIndexRange, entry.range,
                     absl::StrCat("index ", entry.at, " is out of range for axis ", axis, " of ", ir::ToString(type)));
       }
       start.push_back(at), limit.push_back(at + 1), stride.push_back(1);
@@ -306,15 +325,19 @@ ir::Value* ExpressionBuilder::Index(SourceRange where, const Operand& x, const s
     const int64_t from = place(entry.lower, 0);
     const int64_t to = place(entry.upper, extent);
     if (entry.step < 1) {
-      diagnostics_->Error(entry.range, absl::StrCat("the step of a slice must be at least 1, found ", entry.step))
+      diagnostics_
+          ->Error(ErrorKind::kSliceStep, entry.range,
+                  absl::StrCat("the step of a slice must be at least 1, found ", entry.step))
           .Help("flip(x, axis=…) reverses an axis");
       return nullptr;
     }
     if (from < 0 || to > extent || from > to) {
-      return fail(entry.range, absl::StrCat("slice ", entry.range.text(), " is out of range for axis ", axis, " of ",
-                                            ir::ToString(type)));
+      return fail(
+          ErrorKind::kIndexRange, entry.range,
+          absl::StrCat("slice ", entry.range.text(), " is out of range for axis ", axis, " of ", ir::ToString(type)));
     }
-    if (from == to) return fail(entry.range, absl::StrCat("slice ", entry.range.text(), " is empty"));
+    if (from == to)
+      return fail(ErrorKind::kIndexRange, entry.range, absl::StrCat("slice ", entry.range.text(), " is empty"));
     start.push_back(from), limit.push_back(to), stride.push_back(entry.step);
     shape.push_back((to - from + entry.step - 1) / entry.step);
     slices |= from != 0 || to != extent || entry.step != 1;

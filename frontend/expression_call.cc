@@ -70,7 +70,7 @@ absl::optional<AttributeValue> ExpressionBuilder::ConvertAttribute(Op op, const 
       for (const Operand& item : *list) {
         const int64_t* whole = Whole(item);
         if (!whole) {
-          diagnostics_->Error(item.range,
+          diagnostics_->Error(ErrorKind::kAttributeValue, item.range,
                               absl::StrCat(schema.name, " of ", ir::Info(op).mnemonic, " takes whole numbers"));
           return absl::nullopt;
         }
@@ -89,7 +89,7 @@ absl::optional<AttributeValue> ExpressionBuilder::ConvertAttribute(Op op, const 
       if (const int64_t* whole = Whole(argument)) return AttributeValue(static_cast<uint64_t>(*whole));
       break;
   }
-  diagnostics_->Error(argument.range,
+  diagnostics_->Error(ErrorKind::kAttributeValue, argument.range,
                       absl::StrCat(schema.name, " of ", ir::Info(op).mnemonic, " must be ", Describe(schema.kind)));
   return absl::nullopt;
 }
@@ -126,7 +126,8 @@ ir::Value* ExpressionBuilder::Call(SourceRange callee, Op op, std::vector<Operan
   if (info.arity == ir::kVariadic) {
     const auto* list = next < positional ? std::get_if<Operand::List>(&arguments[next].value) : nullptr;
     if (!list) {
-      diagnostics_->Error(callee, absl::StrCat(mnemonic, " takes a list: ", mnemonic, "([a, b])"));
+      diagnostics_->Error(ErrorKind::kTakesAList, callee,
+                          absl::StrCat(mnemonic, " takes a list: ", mnemonic, "([a, b])"));
       return nullptr;
     }
     operands = *list;
@@ -134,9 +135,10 @@ ir::Value* ExpressionBuilder::Call(SourceRange callee, Op op, std::vector<Operan
   } else {
     for (int i = 0; i < info.arity; ++i) {
       if (next == positional) {
-        Diagnostic& error = diagnostics_->Error(
-            callee, absl::StrCat(mnemonic, " takes ", info.arity, info.arity == 1 ? " operand" : " operands",
-                                 ", found ", operands.size()));
+        Diagnostic& error =
+            diagnostics_->Error(ErrorKind::kOperandCount, callee,
+                                absl::StrCat(mnemonic, " takes ", info.arity,
+                                             info.arity == 1 ? " operand" : " operands", ", found ", operands.size()));
         Explain(error, operands);
         return nullptr;
       }
@@ -145,9 +147,10 @@ ir::Value* ExpressionBuilder::Call(SourceRange callee, Op op, std::vector<Operan
   }
   take_positional(false);
   if (next < positional) {
-    Diagnostic& error = diagnostics_->Error(
-        arguments[next].range, absl::StrCat(mnemonic, " takes ", next, next == 1 ? " argument" : " arguments",
-                                            " without a name, found ", positional));
+    Diagnostic& error =
+        diagnostics_->Error(ErrorKind::kTooManyArguments, arguments[next].range,
+                            absl::StrCat(mnemonic, " takes ", next, next == 1 ? " argument" : " arguments",
+                                         " without a name, found ", positional));
     if (!info.attributes.empty())
       error.Help(absl::StrCat("attributes are given by name, as in ", info.attributes[0].name, "=…"));
     return nullptr;
@@ -158,8 +161,8 @@ ir::Value* ExpressionBuilder::Call(SourceRange callee, Op op, std::vector<Operan
     if (schema == info.attributes.end()) {
       std::vector<std::string> names;
       for (const AttributeSchema& s : info.attributes) names.emplace_back(s.name);
-      Diagnostic& error =
-          diagnostics_->Error(arguments[i].range, absl::StrCat(mnemonic, " has no argument `", arguments[i].name, "`"));
+      Diagnostic& error = diagnostics_->Error(ErrorKind::kUnknownArgument, arguments[i].range,
+                                              absl::StrCat(mnemonic, " has no argument `", arguments[i].name, "`"));
       if (!names.empty()) error.Help(absl::StrCat("it has ", absl::StrJoin(names, ", ")));
       return nullptr;
     }
@@ -176,7 +179,9 @@ ir::Value* ExpressionBuilder::Call(SourceRange callee, Op op, std::vector<Operan
         given[i] ? ConvertAttribute(op, schema, *given[i], rank) : DefaultAttribute(op, schema, rank);
     if (!value) {
       if (!given[i]) {
-        diagnostics_->Error(callee, absl::StrCat(mnemonic, " needs ", schema.name, ", ", Describe(schema.kind)))
+        diagnostics_
+            ->Error(ErrorKind::kMissingArgument, callee,
+                    absl::StrCat(mnemonic, " needs ", schema.name, ", ", Describe(schema.kind)))
             .Help(std::string(info.doc));
       }
       return nullptr;
@@ -184,7 +189,9 @@ ir::Value* ExpressionBuilder::Call(SourceRange callee, Op op, std::vector<Operan
     attributes.push_back(*std::move(value));
   }
   if (ir::IsReduction(op) && rank == 0) {
-    Explain(diagnostics_->Error(callee, absl::StrCat(mnemonic, " reduces axes, and a scalar has none")), operands);
+    Explain(diagnostics_->Error(ErrorKind::kReduceOfScalar, callee,
+                                absl::StrCat(mnemonic, " reduces axes, and a scalar has none")),
+            operands);
     return nullptr;
   }
   return Emit(callee, op, operands, std::move(attributes));

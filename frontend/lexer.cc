@@ -78,8 +78,8 @@ class Lexer {
     return result_.tokens.back();
   }
 
-  Diagnostic& Wrong(size_t end, std::string message) {
-    Diagnostic& error = diagnostics_.Error(Range(at_, end), std::move(message));
+  Diagnostic& Wrong(ErrorKind kind, size_t end, absl::string_view message) {
+    Diagnostic& error = diagnostics_.Error(kind, Range(at_, end), message);
     Add(TokenKind::kError, end);
     return error;
   }
@@ -96,7 +96,7 @@ class Lexer {
         size_t end = at_ + 1;
         while (end < text_.size() && ContinuesName(text_[end])) ++end;
         const std::string help = absl::StrCat("write 0", text_.substr(at_, end - at_));
-        Wrong(end, "a number needs digits on both sides of its point").Help(help);
+        Wrong(ErrorKind::kNumberSpelling, end, "a number needs digits on both sides of its point").Help(help);
         return;
       }
       Add(TokenKind::kPunctuation, at_ + p.size());
@@ -120,8 +120,9 @@ class Lexer {
       const size_t part = end + 1;
       end = NameEnd(part);
       if (absl::ascii_isdigit(text_[part]) && DigitsEnd(part) != end) {
-        Wrong(end, absl::StrCat("`", text_.substr(at_, end - at_),
-                                "` is no name: a part that starts with a digit has digits only"));
+        Wrong(ErrorKind::kNameSpelling, end,
+              absl::StrCat("`", text_.substr(at_, end - at_),
+                           "` is no name: a part that starts with a digit has digits only"));
         return;
       }
     }
@@ -129,7 +130,7 @@ class Lexer {
       const size_t digits = DigitsEnd(end + 1);
       if (NameEnd(digits) != digits) {
         const size_t wrong = NameEnd(digits);
-        Wrong(wrong,
+        Wrong(ErrorKind::kNameSpelling, wrong,
               absl::StrCat("`", text_.substr(at_, wrong - at_), "` is no name: only digits can follow the prime"));
         return;
       }
@@ -154,7 +155,7 @@ class Lexer {
       const size_t fraction = DigitsEnd(end + 1);
       if (fraction == end + 1) {
         const std::string help = absl::StrCat("write ", text_.substr(at_, end + 1 - at_), "0");
-        Wrong(end + 1, "a number needs digits on both sides of its point").Help(help);
+        Wrong(ErrorKind::kNumberSpelling, end + 1, "a number needs digits on both sides of its point").Help(help);
         return;
       }
       end = fraction;
@@ -164,7 +165,7 @@ class Lexer {
       const size_t sign = end + 1 < text_.size() && (text_[end + 1] == '+' || text_[end + 1] == '-') ? 1 : 0;
       const size_t exponent = DigitsEnd(end + 1 + sign);
       if (exponent == end + 1 + sign) {
-        Wrong(exponent,
+        Wrong(ErrorKind::kNumberSpelling, exponent,
               absl::StrCat("`", text_.substr(at_, exponent - at_), "` is no number: its exponent has no digits"));
         return;
       }
@@ -173,7 +174,8 @@ class Lexer {
     }
     if (NameEnd(end) != end) {
       const size_t wrong = NameEnd(end);
-      Wrong(wrong, absl::StrCat("`", text_.substr(at_, wrong - at_), "` is neither a number nor a name"));
+      Wrong(ErrorKind::kNumberSpelling, wrong,
+            absl::StrCat("`", text_.substr(at_, wrong - at_), "` is neither a number nor a name"));
       return;
     }
     Add(integer ? TokenKind::kInteger : TokenKind::kFloat, end);
@@ -193,7 +195,7 @@ class Lexer {
         } else if (escaped == '"' || escaped == '\\') {
           c = escaped;
         } else {
-          diagnostics_.Error(Range(end, end + 1), "an unknown escape in a string")
+          diagnostics_.Error(ErrorKind::kUnknownEscape, Range(end, end + 1), "an unknown escape in a string")
               .Help("the escapes are \\\\ \\\" \\n \\t");
           if (escaped == '\n') break;
         }
@@ -203,7 +205,7 @@ class Lexer {
     }
     if (end >= text_.size() || text_[end] != '"') {
       while (end > at_ + 1 && text_[end - 1] == '\r') --end;
-      Wrong(std::min(end, text_.size()), "this string does not end on its line");
+      Wrong(ErrorKind::kUnterminatedString, std::min(end, text_.size()), "this string does not end on its line");
       return;
     }
     Add(TokenKind::kString, end + 1).value = std::move(value);
@@ -224,7 +226,8 @@ class Lexer {
   void LexStray() {
     const auto byte = static_cast<unsigned char>(Peek());
     if (byte < 0x20 || byte == 0x7F) {
-      Wrong(at_ + 1, absl::StrFormat("the control character 0x%02x cannot stand in a program", byte));
+      Wrong(ErrorKind::kControlCharacter, at_ + 1,
+            absl::StrFormat("the control character 0x%02x cannot stand in a program", byte));
       return;
     }
     size_t end = at_ + 1;
@@ -235,7 +238,8 @@ class Lexer {
       if (close != absl::string_view::npos && text_[close] == '\'') end = close + 1;
     }
     const absl::string_view help = HelpFor(text_.substr(at_));
-    Diagnostic& error = Wrong(end, absl::StrCat("`", text_.substr(at_, end - at_), "` has no meaning here"));
+    Diagnostic& error = Wrong(ErrorKind::kStrayCharacter, end,
+                              absl::StrCat("`", text_.substr(at_, end - at_), "` has no meaning here"));
     if (byte >= 0x80) {
       error.Help("names are letters a-z and A-Z, digits and _; other letters may stand in comments and strings");
     } else if (!help.empty()) {

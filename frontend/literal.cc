@@ -20,13 +20,13 @@ bool AddNumbers(const ast::Expression& e, ir::DType element, absl::Span<const in
                 Diagnostics& diagnostics) {
   const auto* list = e.As<ast::List>();
   if (shape.empty() != (list == nullptr)) {
-    diagnostics.Error(e.range,
+    diagnostics.Error(ErrorKind::kRaggedLiteral, e.range,
                       list ? "this list is nested more deeply than the others" : "a number where the others are lists");
     return false;
   }
   if (list) {
     if (static_cast<int64_t>(list->items.size()) != shape[0]) {
-      diagnostics.Error(e.range,
+      diagnostics.Error(ErrorKind::kRaggedLiteral, e.range,
                         absl::StrCat("this list has ", list->items.size(), " items where the first has ", shape[0]));
       return false;
     }
@@ -37,7 +37,7 @@ bool AddNumbers(const ast::Expression& e, ir::DType element, absl::Span<const in
   absl::StatusOr<Number> number = ReadSigned(e);
   absl::StatusOr<ir::Tensor> scalar = number.ok() ? RoundTo(*number, element) : number.status();
   if (!scalar.ok()) {
-    diagnostics.Error(e.range, std::string(scalar.status().message()));
+    diagnostics.Error(e.range, scalar.status());
     return false;
   }
   std::memcpy(out, scalar->bytes(), scalar->byte_size());
@@ -61,8 +61,8 @@ absl::optional<ir::Tensor> ReadLiteral(const ast::Expression& expression, ir::DT
   for (const ast::Expression* e = &expression; e->As<ast::List>();) {
     const auto& items = e->As<ast::List>()->items;
     if (items.empty() || type.rank() == ir::kMaxRank) {
-      diagnostics.Error(e->range, items.empty()
-                                      ? "an empty list has no elements for a tensor"
+      diagnostics.Error(items.empty() ? ErrorKind::kEmptyList : ErrorKind::kRankLimit, e->range,
+                        items.empty() ? "an empty list has no elements for a tensor"
                                       : absl::StrCat("a literal of more axes than the rank limit of ", ir::kMaxRank));
       return absl::nullopt;
     }
@@ -72,7 +72,7 @@ absl::optional<ir::Tensor> ReadLiteral(const ast::Expression& expression, ir::DT
   // Elements are written, so a literal of a type this large has a text as large, unless its lists are ragged.
   const ir::Size bytes = type.bytes();
   if (!bytes.ok() || bytes.value() > static_cast<int64_t>(expression.range.text().size()) * 8) {
-    diagnostics.Error(expression.range, "the lists of this literal differ in length");
+    diagnostics.Error(ErrorKind::kRaggedLiteral, expression.range, "the lists of this literal differ in length");
     return absl::nullopt;
   }
   ir::Tensor tensor(type);

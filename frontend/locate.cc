@@ -53,7 +53,7 @@ absl::Status Locate(const Module& module, const absl::Status& status) {
     if (!path.empty()) path.pop_back();  // its colon
     const SourceRange where = RangeAt(FileNamed(module, path), row, column);
     if (where.file == nullptr) return status;
-    diagnostics.Error(where, line.substr(end + sizeof(kError) - 1));
+    diagnostics.Take(where, line.substr(end + sizeof(kError) - 1));
   }
   return diagnostics.ToStatus();
 }

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "frontend/lowering.h"
+#include "ir/error.h"
 
 namespace gradus::frontend {
 namespace {
@@ -52,13 +53,15 @@ Target FindTarget(const Module& module, const LowerOptions& options, Diagnostics
     }
     if (own.size() == 1) wanted = own[0]->name.text;
     if (own.empty()) {
-      diagnostics.Error({}, absl::StrCat(module.program().source->path(), " has no model"));
+      diagnostics.Error(ErrorKind::kNoModel, {}, absl::StrCat(module.program().source->path(), " has no model"));
       return target;
     }
     for (const ast::Model* model : own) names.push_back(model->name.text);
   }
   if (options.name.empty() && names.size() > 1) {
-    diagnostics.Error({}, absl::StrCat(module.program().source->path(), " has several: ", absl::StrJoin(names, ", ")))
+    diagnostics
+        .Error(ErrorKind::kSeveralModels, {},
+               absl::StrCat(module.program().source->path(), " has several: ", absl::StrJoin(names, ", ")))
         .Help(absl::StrCat("--model ", names[0], " chooses the first"));
     return target;
   }
@@ -72,8 +75,9 @@ Target FindTarget(const Module& module, const LowerOptions& options, Diagnostics
     known.push_back(model->name.text);
   }
   if (target.model == nullptr) {
-    Diagnostic& diagnostic = diagnostics.Error(target.train != nullptr ? target.train->model.range : SourceRange(),
-                                               absl::StrCat("there is no model ", wanted));
+    Diagnostic& diagnostic =
+        diagnostics.Error(ErrorKind::kUnknownModel, target.train != nullptr ? target.train->model.range : SourceRange(),
+                          absl::StrCat("there is no model ", wanted));
     const std::string nearest = Nearest(wanted, known);
     if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
   }
@@ -114,6 +118,7 @@ absl::StatusOr<Program> Describe(const Module& module, const LowerOptions& optio
   Program program = lowering.TakeProgram();
   InitializeGraph(module, options, diagnostics, lowering.initial(), "initialize");
   RETURN_IF_ERROR(diagnostics.ToStatus());
+  program.warnings = diagnostics.RenderWarnings();
   return program;
 }
 
@@ -124,8 +129,9 @@ absl::StatusOr<ir::Graph> Lower(const Module& module, const LowerOptions& option
   Lowering lowering(module, options, entry, diagnostics);
   lowering.LowerModel(*target.model, target.model_unit, target.train, target.train_unit);
   if (entry == Entry::kEvaluate && target.train == nullptr) {
-    diagnostics.Error(target.model->name.range, absl::StrCat("the model ", target.model->name.text,
-                                                             " has no train: nothing says what to evaluate"));
+    diagnostics.Error(
+        ErrorKind::kNoRecipe, target.model->name.range,
+        absl::StrCat("the model ", target.model->name.text, " has no train: nothing says what to evaluate"));
   }
   RETURN_IF_ERROR(diagnostics.ToStatus());
   const std::string name = absl::StrCat(lowering.program().name, ".", NameOf(entry));
@@ -143,7 +149,7 @@ absl::StatusOr<ir::Graph> LowerInitializers(const ir::Graph& graph) {
   for (const auto& statement : graph.body.statements) {
     if (statement->op != ir::Op::kParam && statement->op != ir::Op::kState) continue;
     if (statement->initializer.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(statement->result()->name, " has no initial value"));
+      return ir::ErrorStatus(ir::ErrorKind::kNoInitialValue, statement->result()->name, " has no initial value");
     }
     absl::StrAppend(&text, "fn initial", declarations.size(), "() = ", statement->initializer, "\n");
     declarations.push_back(statement.get());
@@ -184,8 +190,8 @@ absl::StatusOr<std::vector<Check>> LowerChecks(const Module& module, const Lower
       model_unit = candidate_unit;
     }
     if (model == nullptr) {
-      Diagnostic& diagnostic =
-          diagnostics.Error(check->model.range, absl::StrCat("there is no model ", check->model.text));
+      Diagnostic& diagnostic = diagnostics.Error(ErrorKind::kUnknownModel, check->model.range,
+                                                 absl::StrCat("there is no model ", check->model.text));
       const std::string nearest = Nearest(check->model.text, names);
       if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
       continue;

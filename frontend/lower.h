@@ -85,6 +85,7 @@ struct Program {
   std::vector<std::string> outputs;     // outputs of kPredict
   std::vector<DataBinding> data;
   std::vector<DataBinding> validate;
+  std::string warnings;  // rendered; empty where nothing looks like a mistake
   std::vector<std::string> notes;  // `mlp.gr:9:3: note: w is not trained: …`: no errors, but hardly meant
 };
 

@@ -56,9 +56,10 @@ Item Lowering::CallBuiltin(const std::string& name, const ast::Call& call, Sourc
     size_t at = position;
     if (argument.name.text.empty()) {
       if (position >= names.size() || keyword_only[position]) {
-        Diagnostic& diagnostic = Error(
-            argument.value->range, absl::StrCat(name, " takes ", required, required == 1 ? " argument" : " arguments",
-                                                required < names.size() ? " without a name" : ""));
+        Diagnostic& diagnostic =
+            Error(ErrorKind::kTooManyArguments, argument.value->range,
+                  absl::StrCat(name, " takes ", required, required == 1 ? " argument" : " arguments",
+                               required < names.size() ? " without a name" : ""));
         if (position < names.size() && names[position] == "axis") {
           diagnostic.Help(absl::StrCat(
               "the axis is given by name: axis=", std::string(argument.value->range.text()),
@@ -70,21 +71,23 @@ Item Lowering::CallBuiltin(const std::string& name, const ast::Call& call, Sourc
     } else {
       at = std::find(names.begin(), names.end(), argument.name.text) - names.begin();
       if (at == names.size()) {
-        Diagnostic& diagnostic =
-            Error(argument.name.range, absl::StrCat(name, " has no parameter ", argument.name.text));
+        Diagnostic& diagnostic = Error(ErrorKind::kUnknownArgument, argument.name.range,
+                                       absl::StrCat(name, " has no parameter ", argument.name.text));
         const std::string nearest = Nearest(argument.name.text, names);
         if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
         return Poison();
       }
     }
-    if (given[at]) return Fail(argument.value->range, absl::StrCat(name, " gets its argument ", names[at], " twice"));
+    if (given[at])
+      return Fail(ErrorKind::kArgumentTwice, argument.value->range,
+                  absl::StrCat(name, " gets its argument ", names[at], " twice"));
     given[at] = true;
     arguments[at] = std::move(item);
   }
   if (!ok) return Poison();
   for (size_t i = 0; i < names.size(); ++i) {
     if (!given[i] && !absl::EndsWith(parameters[i], "=")) {
-      return Fail(range, absl::StrCat(name, " lacks its argument ", names[i]));
+      return Fail(ErrorKind::kMissingArgument, range, absl::StrCat(name, " lacks its argument ", names[i]));
     }
   }
   Restore place(place_, range);
@@ -98,9 +101,10 @@ absl::optional<int64_t> Lowering::Axis(const Item& item, int64_t rank, SourceRan
   auto axis = AsInteger(item, where, "an axis");
   if (!axis) return absl::nullopt;
   if (*axis < -rank || *axis >= rank) {
-    Error(where, rank == 0 ? absl::StrCat("axis ", *axis, " of a scalar, which has no axis")
-                           : absl::StrCat("axis ", *axis, " is out of range: the axes are 0 to ", rank - 1, ", or -",
-                                          rank, " to -1"));
+    Error(ErrorKind::kAxisRange, where,
+          rank == 0 ? absl::StrCat("axis ", *axis, " of a scalar, which has no axis")
+                    : absl::StrCat("axis ", *axis, " is out of range: the axes are 0 to ", rank - 1, ", or -", rank,
+                                   " to -1"));
     return absl::nullopt;
   }
   return *axis < 0 ? *axis + rank : *axis;
@@ -117,7 +121,7 @@ absl::optional<ir::Ints> Lowering::Axes(const Item& item, int64_t rank, SourceRa
     const auto axis = Axis(one, rank, where);
     if (!axis) return absl::nullopt;
     if (std::find(axes.begin(), axes.end(), *axis) != axes.end()) {
-      Error(where, absl::StrCat("axis ", *axis, " is given twice"));
+      Error(ErrorKind::kAxisTwice, where, absl::StrCat("axis ", *axis, " is given twice"));
       return absl::nullopt;
     }
     axes.push_back(*axis);
@@ -143,9 +147,9 @@ Item Lowering::Reduce(const std::string& name, const Items& arguments, SourceRan
     keep = *given;
   }
   if (x->type.element == ir::DType::kBool) {
-    WithOperands(
-        Error(where, absl::StrCat("cannot take the ", name, " of ", ir::ToString(x->type), ": it is no number type")),
-        {x})
+    WithOperands(Error(ErrorKind::kNumberTypeNeeded, where,
+                       absl::StrCat("cannot take the ", name, " of ", ir::ToString(x->type), ": it is no number type")),
+                 {x})
         .Help("float(x) or i32(x) converts");
     return Poison();
   }
@@ -177,7 +181,8 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
       if (!factor) return Poison();
       product = product * ir::Size(*factor);
     }
-    if (!product.ok()) return Fail(where, "the product overflows 64 bits or has a negative factor");
+    if (!product.ok())
+      return Fail(ErrorKind::kStaticOverflow, where, "the product overflows 64 bits or has a negative factor");
     return Number::Integer(product.value());
   }
   if (name == "range") {
@@ -193,7 +198,8 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
     }
     int64_t length = 0;
     if (stop > *start && (__builtin_sub_overflow(stop, *start, &length) || length > kMaxListItems)) {
-      return Fail(where, absl::StrCat("range has at most ", kMaxListItems, " items (list limit)"));
+      return Fail(ErrorKind::kListLimit, where,
+                  absl::StrCat("range has at most ", kMaxListItems, " items (list limit)"));
     }
     Items items;
     for (int64_t i = *start; i < stop; ++i) items.push_back(Number::Integer(i));
@@ -212,7 +218,8 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
     ir::Value* value = AsTensor(arguments[0], where, type);
     if (value == nullptr) return Poison();
     if (value->type.rank() != 0)
-      return Fail(where, absl::StrCat("fill repeats a scalar, found ", ir::ToString(value->type)));
+      return Fail(ErrorKind::kNotAScalar, where,
+                  absl::StrCat("fill repeats a scalar, found ", ir::ToString(value->type)));
     return shape->empty() ? Item(TensorItem{value}) : EmitItem(Op::kBroadcast, {value}, {*shape});
   }
   if (name == "arange") {
@@ -227,12 +234,14 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
     }
     const auto type = arguments[3].none() ? ir::DType::kI32 : AsType(arguments[3], where);
     if (!type) return Poison();
-    if (stop <= start) return Fail(where, absl::StrCat("arange from ", start, " to ", stop, " is empty"));
+    if (stop <= start)
+      return Fail(ErrorKind::kEmptyRange, where, absl::StrCat("arange from ", start, " to ", stop, " is empty"));
     const int64_t most = *type == ir::DType::kU8    ? std::numeric_limits<uint8_t>::max()
                          : *type == ir::DType::kI32 ? std::numeric_limits<int32_t>::max()
                                                     : std::numeric_limits<int64_t>::max();
     if (stop - 1 > most) {
-      return Fail(where, absl::StrCat("arange to ", stop, " is out of range for ", ir::Name(*type)));
+      return Fail(ErrorKind::kNumberRange, where,
+                  absl::StrCat("arange to ", stop, " is out of range for ", ir::Name(*type)));
     }
     const Item iota = EmitItem(Op::kIota, {}, {ir::Ints{stop - start}, int64_t{0}, *type});
     return start == 0 ? iota : Elementwise(Op::kAdd, {iota, Number::Integer(start)}, where);
@@ -249,7 +258,8 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
       values.push_back(AsTensor(item, where, values.empty() ? absl::optional<ir::DType>() : values[0]->type.element));
       if (values.back() == nullptr) return Poison();
     }
-    if (values.empty()) return Fail(where, absl::StrCat(name, " needs at least one tensor"));
+    if (values.empty())
+      return Fail(ErrorKind::kMissingArgument, where, absl::StrCat(name, " needs at least one tensor"));
     const bool stack = name == "stack";
     const int64_t rank = values[0]->type.rank() + (stack ? 1 : 0);
     const auto axis = arguments[1].none() ? absl::optional<int64_t>(0) : Axis(arguments[1], rank, where);
@@ -260,8 +270,9 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
       if (!stack && same.rank() == first.rank()) same.shape[*axis] = first.shape[*axis];
       if (same == first) continue;
       WithOperands(
-          Error(where, absl::StrCat("cannot ", name, " ", ir::ToString(first), " and ", ir::ToString(value->type),
-                                    stack ? ": the types differ" : absl::StrCat(": they differ beside axis ", *axis))),
+          Error(ErrorKind::kJoinedShapesDiffer, where,
+                absl::StrCat("cannot ", name, " ", ir::ToString(first), " and ", ir::ToString(value->type),
+                             stack ? ": the types differ" : absl::StrCat(": they differ beside axis ", *axis))),
           {values[0], value});
       return Poison();
     }
@@ -281,7 +292,7 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
   const int64_t rank = x->type.rank();
   if (name == "argmax" || name == "argmin") {
     if (arguments[1].none() && rank != 1) {
-      return Fail(where, absl::StrCat(name, " needs its axis, as in axis=-1"));
+      return Fail(ErrorKind::kAxisMissing, where, absl::StrCat(name, " needs its axis, as in axis=-1"));
     }
     const auto axis = arguments[1].none() ? absl::optional<int64_t>(0) : Axis(arguments[1], rank, where);
     if (!axis) return Poison();
@@ -303,8 +314,9 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
     if (open != nullptr && known.ok() && known.value() > 0 && elements % known.value() == 0)
       *open = elements / known.value();
     if (!(ir::ElementCount(*shape) == x->type.elements())) {
-      WithOperands(Error(where, absl::StrCat("cannot reshape ", ir::ToString(x->type), ", which has ", elements,
-                                             " elements, to ", ir::ToString(*shape))),
+      WithOperands(Error(ErrorKind::kReshapeElements, where,
+                         absl::StrCat("cannot reshape ", ir::ToString(x->type), ", which has ", elements,
+                                      " elements, to ", ir::ToString(*shape))),
                    {x});
       return Poison();
     }
@@ -333,11 +345,13 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
     if (!parts || !axis) return Poison();
     const int64_t extent = x->type.shape[*axis];
     if (*parts > kMaxListItems) {
-      return Fail(where, absl::StrCat("split makes at most ", kMaxListItems, " parts (list limit)"));
+      return Fail(ErrorKind::kListLimit, where,
+                  absl::StrCat("split makes at most ", kMaxListItems, " parts (list limit)"));
     }
     if (*parts < 1 || extent % *parts != 0) {
-      WithOperands(Error(where, absl::StrCat("cannot split axis ", *axis, " of ", ir::ToString(x->type), " into ",
-                                             *parts, " equal parts")),
+      WithOperands(Error(ErrorKind::kUnequalSplit, where,
+                         absl::StrCat("cannot split axis ", *axis, " of ", ir::ToString(x->type), " into ", *parts,
+                                      " equal parts")),
                    {x});
       return Poison();
     }
@@ -362,7 +376,8 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
         width = given->size() == 1 && rank > 0 ? ir::Ints(rank, 0) : *given;
         if (given->size() == 1) {
           const auto axis = arguments[1].none() ? absl::optional<int64_t>() : Axis(arguments[1], rank, where);
-          if (!axis && rank != 1) return Fail(where, "pad takes one width an axis, or axis= and one width");
+          if (!axis && rank != 1)
+            return Fail(ErrorKind::kPadWidths, where, "pad takes one width an axis, or axis= and one width");
           width[axis.value_or(0)] = (*given)[0];
         }
       }

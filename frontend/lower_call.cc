@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "frontend/lowering.h"
 
 namespace gradus::frontend {
@@ -25,11 +26,33 @@ const Item* FindArgument(const NamedItems& arguments, absl::string_view name) {
   return nullptr;
 }
 
+// What labels and predictions that do not fit are most likely meant to be.
+std::string AdviceOnLoss(const std::string& name, const NamedItems& arguments) {
+  if (arguments.size() < 2) return "";
+  const TensorItem* a = arguments[0].second.As<TensorItem>();
+  const TensorItem* b = arguments[1].second.As<TensorItem>();
+  if (a == nullptr || b == nullptr) return "";
+  const ir::Type &y = a->value->type, &t = b->value->type;
+  const bool of_classes = name == "cross_entropy" || name == "class_cross_entropy" || name == "mean_cross_entropy";
+  if (of_classes && ir::IsFloat(t.element) && t.rank() < y.rank()) {
+    return "labels are the numbers of classes: declare them i32; or give each class its share, in the shape of the "
+           "logits";
+  }
+  if (of_classes && y.rank() == 1 && t.rank() == 1 && y.shape != t.shape) {
+    return absl::StrCat("the logits are ", ir::ToString(y), ", one number a class, and the labels ", ir::ToString(t),
+                        ": the axis of the examples is missing on one side");
+  }
+  if (name == "kl_divergence" && ir::IsInteger(t.element)) {
+    return "it takes two distributions; cross_entropy takes the numbers of classes";
+  }
+  return "";
+}
+
 }  // namespace
 
 bool Lowering::Enter(const std::string& what, SourceRange call) {
   if (frames_.size() >= kMaxCallDepth) {
-    Error(call,
+    Error(ErrorKind::kCallDepthLimit, call,
           absl::StrCat(what, " calls itself without an end: calls nest ", kMaxCallDepth, " deep (call depth limit)"));
     return false;
   }
@@ -51,7 +74,7 @@ absl::optional<NamedItems> Lowering::BindArguments(const std::string& what,
     if (name.empty()) {
       if (position >= parameters.size()) {
         if (position++ > parameters.size()) continue;
-        Error(argument.value->range,
+        Error(ErrorKind::kTooManyArguments, argument.value->range,
               absl::StrCat(what, " takes ", parameters.size() - skip, " arguments, found ", call.arguments.size()));
         ok = false;
         continue;
@@ -59,7 +82,7 @@ absl::optional<NamedItems> Lowering::BindArguments(const std::string& what,
       const ast::Parameter& parameter = parameters[position++];
       name = parameter.name.text;
       if (name == "axis" && parameter.default_value != nullptr && IsLibrary(parameter.name.range)) {
-        Error(argument.value->range, absl::StrCat("the axis of ", what, " is given by name"))
+        Error(ErrorKind::kAxisByName, argument.value->range, absl::StrCat("the axis of ", what, " is given by name"))
             .Help(absl::StrCat("axis=", std::string(argument.value->range.text())));
         ok = false;
       }
@@ -67,15 +90,22 @@ absl::optional<NamedItems> Lowering::BindArguments(const std::string& what,
       std::vector<std::string> names;
       for (const ast::Parameter& parameter : parameters) names.push_back(parameter.name.text);
       if (std::find(names.begin(), names.end(), name) == names.end()) {
-        Diagnostic& diagnostic = Error(argument.name.range, absl::StrCat(what, " has no parameter ", name));
+        Diagnostic& diagnostic =
+            Error(ErrorKind::kUnknownArgument, argument.name.range, absl::StrCat(what, " has no parameter ", name));
         const std::string nearest = Nearest(name, names);
-        if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
+        names.erase(names.begin(), names.begin() + static_cast<int64_t>(std::min(skip, names.size())));
+        if (!nearest.empty()) {
+          diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
+        } else if (!names.empty()) {
+          diagnostic.Help(absl::StrCat("it has ", absl::StrJoin(names, ", ")));
+        }
         ok = false;
         continue;
       }
     }
     if (FindArgument(bound, name) != nullptr) {
-      Error(argument.value->range, absl::StrCat(what, " gets its argument ", name, " twice"));
+      Error(ErrorKind::kArgumentTwice, argument.value->range,
+            absl::StrCat(what, " gets its argument ", name, " twice"));
       ok = false;
     }
     bound.emplace_back(name, std::move(item));
@@ -103,7 +133,8 @@ bool Lowering::FillParameters(const std::string& what, const std::vector<ast::Pa
     scope.names[parameter.name.text] = {std::move(item), parameter.name.range, false};
   }
   if (missing.empty()) return true;
-  Diagnostic& diagnostic = Error(range, absl::StrCat(what, " lacks its argument ", missing[0]));
+  Diagnostic& diagnostic =
+      Error(ErrorKind::kMissingArgument, range, absl::StrCat(what, " lacks its argument ", missing[0]));
   for (size_t i = 1; i < missing.size(); ++i) diagnostic.Note(absl::StrCat("and ", missing[i]));
   return false;
 }
@@ -117,7 +148,8 @@ Item Lowering::EvaluateCall(const ast::Call& call, SourceRange range) {
   if (const BuiltinItem* builtin = callee.As<BuiltinItem>()) return CallBuiltin(builtin->name, call, range);
   if (const ir::DType* type = callee.As<ir::DType>()) {
     if (call.arguments.size() != 1 || !call.arguments[0].name.text.empty()) {
-      return Fail(range, absl::StrCat("a conversion to ", ir::Name(*type), " takes one argument"));
+      return Fail(ErrorKind::kConversionArguments, range,
+                  absl::StrCat("a conversion to ", ir::Name(*type), " takes one argument"));
     }
     return Cast(*type, Evaluate(*call.arguments[0].value), range);
   }
@@ -128,21 +160,45 @@ Item Lowering::EvaluateCall(const ast::Call& call, SourceRange range) {
     if (implied > 0 && FindArgument(*arguments, "shape") == nullptr) {
       return InitializerItem{*function, *std::move(arguments)};
     }
-    return CallFunction(*function, *std::move(arguments), nullptr, statement_name_, range);
+    const ast::Function& f = *function->function;
+    const auto& parameters = f.parameters;
+    WarnOfArguments(f, parameters.empty() ? nullptr : FindArgument(*arguments, parameters[0].name.text), range);
+    // What goes wrong inside of a loss is mostly what it was given.
+    const std::string advice =
+        IsLibrary(f.name.range) && !IsLibrary(range) ? AdviceOnLoss(f.name.text, *arguments) : "";
+    if (advice.empty()) return CallFunction(*function, *std::move(arguments), nullptr, statement_name_, range);
+    bool advised = false;
+    auto outer = diagnostics_.SetAdjust([&](Diagnostic& diagnostic) {
+      Place(diagnostic);
+      if (!std::exchange(advised, true)) diagnostic.Help(advice);
+    });
+    const Item result = CallFunction(*function, *std::move(arguments), nullptr, statement_name_, range);
+    diagnostics_.SetAdjust(std::move(outer));
+    return result;
   }
   if (const LayerItem* layer = callee.As<LayerItem>()) {
     auto arguments = BindArguments(layer->layer->name.text, layer->layer->parameters, call, 0);
     if (!arguments) return Poison();
+    const std::string& what = layer->layer->name.text;
+    if (IsLibrary(layer->layer->name.range) && !arguments->empty() && arguments->front().first == "n" &&
+        arguments->front().second.As<TensorItem>() != nullptr) {
+      Error(ErrorKind::kNotStatic, range,
+            absl::StrCat("the layer ", what, " is made of sizes, found ", Describe(arguments->front().second)))
+          .Help(absl::StrCat("bind it, then call it: layer1 = ", what, "(…), and layer1(x)"));
+      return Poison();
+    }
     return MakeInstance(*layer, *std::move(arguments), range);
   }
   if (const auto* instance = callee.As<std::shared_ptr<Instance>>()) {
     const auto& apply = (*instance)->layer.layer->apply;
-    if (!apply) return Fail(range, absl::StrCat((*instance)->layer.layer->name.text, " has no apply"));
+    if (!apply)
+      return Fail(ErrorKind::kNoApply, range, absl::StrCat((*instance)->layer.layer->name.text, " has no apply"));
     auto arguments = BindArguments((*instance)->layer.layer->name.text, apply->parameters, call, 0);
     if (!arguments) return Poison();
     return Apply(**instance, *std::move(arguments), range);
   }
-  Diagnostic& diagnostic = Error(call.callee->range, absl::StrCat(Describe(callee), " cannot be called"));
+  Diagnostic& diagnostic =
+      Error(ErrorKind::kNotCallable, call.callee->range, absl::StrCat(Describe(callee), " cannot be called"));
   if (callee.As<TensorItem>() != nullptr) diagnostic.Help("`*` multiplies, and x[…] indexes");
   return Poison();
 }
@@ -173,11 +229,13 @@ Item Lowering::CallFunction(const FunctionItem& function, NamedItems arguments, 
     result = returned_;
     if (!done) {
       result = Poison();
-      if (diagnostics_.size() == errors) Error(f.name.range, absl::StrCat(what, " ends without a return"));
+      if (diagnostics_.size() == errors)
+        Error(ErrorKind::kNoReturn, f.name.range, absl::StrCat(what, " ends without a return"));
     }
     if (f.vjp && !result.poisoned() && !tensors.empty()) result = CustomVjp(f, scope, tensors, result, range);
   }
   frames_.pop_back();
+  if (parent == nullptr) NoteMaker(result, f.name);
   return result;
 }
 
@@ -206,12 +264,12 @@ Item Lowering::CustomVjp(const ast::Function& function, Scope& scope, const std:
   Restore place(place_, range);
   const std::string& what = function.name.text;
   if (result.As<ListItem>() != nullptr) {
-    return Fail(range, absl::StrCat(what, " has a vjp and several results; a vjp is for one"));
+    return Fail(ErrorKind::kVjpShape, range, absl::StrCat(what, " has a vjp and several results; a vjp is for one"));
   }
   ir::Value* value = AsTensor(result, range);
   if (value == nullptr) return Poison();
   if (function.vjp_parameters.size() != 1) {
-    return Fail(function.name.range,
+    return Fail(ErrorKind::kVjpShape, function.name.range,
                 absl::StrCat("the vjp of ", what, " takes the incoming gradient alone, as in vjp(g)"));
   }
   auto custom = std::make_unique<ir::Statement>();
@@ -260,7 +318,7 @@ Item Lowering::CustomVjp(const ast::Function& function, Scope& scope, const std:
     Restore returned(returned_, Item(None()));
     ok = Execute(*function.vjp);
     if (!ok) {
-      Error(function.name.range, absl::StrCat("the vjp of ", what, " ends without a return"));
+      Error(ErrorKind::kNoReturn, function.name.range, absl::StrCat("the vjp of ", what, " ends without a return"));
     } else if (const ListItem* list = returned_.As<ListItem>()) {
       gradients = *list->items;
     } else {
@@ -268,9 +326,10 @@ Item Lowering::CustomVjp(const ast::Function& function, Scope& scope, const std:
     }
   }
   if (ok && gradients.size() != differentiable.size()) {
-    Error(function.name.range, absl::StrCat("the vjp of ", what, " returns ", gradients.size(),
-                                            gradients.size() == 1 ? " gradient for " : " gradients for ",
-                                            differentiable.size(), " floating-point arguments"));
+    Error(ErrorKind::kVjpShape, function.name.range,
+          absl::StrCat("the vjp of ", what, " returns ", gradients.size(),
+                       gradients.size() == 1 ? " gradient for " : " gradients for ", differentiable.size(),
+                       " floating-point arguments"));
     ok = false;
   }
   for (size_t i = 0; ok && i < gradients.size(); ++i) {
@@ -278,7 +337,7 @@ Item Lowering::CustomVjp(const ast::Function& function, Scope& scope, const std:
     if (gradient == nullptr) {
       ok = false;
     } else if (gradient->type != differentiable[i]->type) {
-      Error(function.name.range,
+      Error(ErrorKind::kVjpShape, function.name.range,
             absl::StrCat("the vjp of ", what, " returns ", ir::ToString(gradient->type),
                          " as the gradient of an argument of type ", ir::ToString(differentiable[i]->type)));
       ok = false;
@@ -335,13 +394,15 @@ void Lowering::Build(Instance& instance) {
 
 Item Lowering::Apply(Instance& instance, NamedItems arguments, SourceRange range) {
   if (!instance.built) {
-    return Fail(range, absl::StrCat("this ", instance.layer.layer->name.text,
-                                    " has no name, and its parameters are called after it: bind it first, as in l = ",
-                                    instance.layer.layer->name.text, "(…), then l(x)"));
+    return Fail(ErrorKind::kLayerWithoutName, range,
+                absl::StrCat("this ", instance.layer.layer->name.text,
+                             " has no name, and its parameters are called after it: bind it first, as in l = ",
+                             instance.layer.layer->name.text, "(…), then l(x)"));
   }
   const Item result = CallFunction({&*instance.layer.layer->apply, instance.layer.unit}, std::move(arguments),
                                    &instance.scope, instance.path, range);
   CommitStates(instance.scope);
+  NoteMaker(result, instance.layer.layer->name);
   return result;
 }
 

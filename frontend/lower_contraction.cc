@@ -36,11 +36,13 @@ ir::Value* Lowering::SumAxes(ir::Value* value, ir::Ints axes) {
 // letters that occur once, in alphabetical order, as NumPy has it.
 Item Lowering::Einsum(const Items& arguments, SourceRange where) {
   const std::string* text = arguments[0].As<std::string>();
-  if (text == nullptr) return Fail(where, absl::StrCat("einsum begins with its spec, found ", Describe(arguments[0])));
+  if (text == nullptr)
+    return Fail(ErrorKind::kEinsumSpec, where,
+                absl::StrCat("einsum begins with its spec, found ", Describe(arguments[0])));
   std::string spec = *text;
   spec.erase(std::remove(spec.begin(), spec.end(), ' '), spec.end());
   const auto wrong = [&](const std::string& message) {
-    return Fail(where, absl::StrCat("einsum \"", *text, "\": ", message));
+    return Fail(ErrorKind::kEinsumSpec, where, absl::StrCat("einsum \"", *text, "\": ", message));
   };
   const std::vector<std::string> sides = absl::StrSplit(spec, "->");
   std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
@@ -79,10 +81,11 @@ Item Lowering::Einsum(const Items& arguments, SourceRange where) {
       }
       const auto [known, fresh] = extents.emplace(c, type.shape[axis]);
       if (!fresh && known->second != type.shape[axis]) {
-        WithOperands(Error(where, absl::StrCat("einsum \"", *text, "\": the axis ", std::string(1, c), " is ",
-                                               known->second, " in ", ir::ToString(values[0]->type), " and ",
-                                               type.shape[axis], " in ", ir::ToString(type))),
-                     values);
+        WithOperands(
+            Error(ErrorKind::kEinsumSizes, where,
+                  absl::StrCat("einsum \"", *text, "\": the axis ", std::string(1, c), " is ", known->second, " in ",
+                               ir::ToString(values[0]->type), " and ", type.shape[axis], " in ", ir::ToString(type))),
+            values);
         return Poison();
       }
     }

@@ -39,8 +39,8 @@ void Lowering::LowerData(const ast::Data& data, SourceRange where) {
   if (input == program_.inputs.end()) {
     std::vector<std::string> names;
     for (const ProgramInput& i : program_.inputs) names.push_back(i.name);
-    Diagnostic& diagnostic =
-        Error(data.input.range, absl::StrCat("the model ", program_.model, " has no input ", data.input.text));
+    Diagnostic& diagnostic = Error(ErrorKind::kUnknownInput, data.input.range,
+                                   absl::StrCat("the model ", program_.model, " has no input ", data.input.text));
     const std::string nearest = Nearest(data.input.text, names);
     diagnostic.Help(nearest.empty() ? absl::StrCat("its inputs are ", absl::StrJoin(names, ", "))
                                     : absl::StrCat("did you mean ", nearest, "?"));
@@ -72,13 +72,14 @@ void Lowering::LowerData(const ast::Data& data, SourceRange where) {
         transform.AsTensor(transform.AsSource(item, expression.range), expression.range, input->type.element);
     if (value == nullptr) return;
     if (binding.sources.empty()) {
-      Error(expression.range, absl::StrCat("data ", data.input.text, " names no file"))
+      Error(ErrorKind::kDataWithoutFile, expression.range, absl::StrCat("data ", data.input.text, " names no file"))
           .Help("a file is written in quotes, as in \"x.npy\"; a literal array is a list");
       return;
     }
     if (value->type != input->type) {
-      Error(expression.range, absl::StrCat("the data of ", data.input.text, " are ", ir::ToString(value->type),
-                                           ", but the input is ", ir::ToString(input->type)));
+      Error(ErrorKind::kDataType, expression.range,
+            absl::StrCat("the data of ", data.input.text, " are ", ir::ToString(value->type), ", but the input is ",
+                         ir::ToString(input->type)));
       return;
     }
     transform.AddOutput(data.input.text, value, where);
@@ -88,7 +89,7 @@ void Lowering::LowerData(const ast::Data& data, SourceRange where) {
   const bool twice =
       std::any_of(bindings.begin(), bindings.end(), [&](const DataBinding& b) { return b.input == data.input.text; });
   if (twice) {
-    Error(data.input.range, absl::StrCat("the data of ", data.input.text, " are given twice"));
+    Error(ErrorKind::kDataTwice, data.input.range, absl::StrCat("the data of ", data.input.text, " are given twice"));
     return;
   }
   bindings.push_back(std::move(binding));

@@ -46,7 +46,7 @@ ir::Value* Lowering::Emit(Op op, std::vector<ir::Value*> operands, std::vector<i
   builder_.SetNote(NoteAt(place_));
   auto value = builder_.Add(op, operands, std::move(attributes));
   if (!value.ok()) {
-    WithOperands(Error(place_, std::string(value.status().message())), operands);
+    WithOperands(Error(place_, value.status()), operands);
     return nullptr;
   }
   Added(*value);
@@ -105,6 +105,29 @@ ir::Value* Lowering::ImportAt(ir::Value* value, size_t level) {
   return parameter;
 }
 
+namespace {
+
+// What would make two shapes fit that do not.
+std::string ShapeHelp(const ir::Shape& a, const ir::Shape& b) {
+  const auto column_of = [](const ir::Shape& x, const ir::Shape& y) {
+    return x.size() == 2 && x[1] == 1 && !y.empty() && y.back() == x[0];
+  };
+  if (column_of(b, a)) return absl::StrCat("as a row the second operand would fit: .T, or declared [", b[0], "]");
+  if (column_of(a, b)) return absl::StrCat("as a row the first operand would fit: .T, or declared [", a[0], "]");
+  if (a.size() == 2 && b.size() == 2 && a[0] == b[1] && a[1] == b[0]) return "one of them transposed would fit: .T";
+  const auto elements = [](const ir::Shape& shape) {
+    ir::Size size = 1;
+    for (const int64_t extent : shape) size = size * ir::Size(extent);
+    return size;
+  };
+  if (elements(a).ok() && elements(a) == elements(b)) {
+    return absl::StrCat("both have ", elements(a).value(), " elements: reshape(…, ", ir::ToString(a), ") would fit");
+  }
+  return "";
+}
+
+}  // namespace
+
 Item Lowering::ReportBroadcast(Op op, absl::Span<ir::Value* const> values, SourceRange where) {
   ir::Shape shape = values[0]->type.shape;
   for (const ir::Value* value : values) {
@@ -114,13 +137,28 @@ Item Lowering::ReportBroadcast(Op op, absl::Span<ir::Value* const> values, Sourc
       shape = *both;
       continue;
     }
-    Diagnostic& diagnostic = Error(where, absl::StrCat("cannot ", Sentence(op, values), ": ", both.status().message()));
+    Diagnostic& diagnostic = Error(ErrorKind::kBroadcastMismatch, where,
+                                   absl::StrCat("cannot ", Sentence(op, values), ": ", both.status().message()));
     WithOperands(diagnostic, values);
+    const auto from_argmax = [](const ir::Value* value) {
+      return value->definition != nullptr && value->definition->op == Op::kArgMax;
+    };
+    if (values.size() == 2 && from_argmax(values[0]) && other.size() == shape.size() + 1) {
+      diagnostic.Help("labels with a number for each class have the number of theirs in argmax(labels, axis=-1)");
+      return Poison();
+    }
+    if (op == Op::kMul && values.size() == 2 && shape.size() == 2 && other.size() == 2 && shape[1] == other[0]) {
+      diagnostic.Help("`*` multiplies element by element; the product of matrices is @, and would fit");
+      return Poison();
+    }
     // The likely cause: a row of numbers an example meets one number an example.
     if (values.size() == 2 && shape.size() == 2 && other.size() == 1 && shape[0] == other[0]) {
       diagnostic.Help("a new last axis would fit: the second operand with [:, none]");
     } else if (values.size() == 2 && other.size() == 2 && shape.size() == 1 && other[0] == shape[0]) {
       diagnostic.Help("a new last axis would fit: the first operand with [:, none]");
+    } else if (values.size() == 2) {
+      const std::string help = ShapeHelp(shape, other);
+      if (!help.empty()) diagnostic.Help(help);
     }
     return Poison();
   }
@@ -148,7 +186,7 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
   }
   if (all_static && !select) {
     auto result = EvaluateStatic(op, numbers);
-    if (!result.ok()) return Fail(where, std::string(result.status().message()));
+    if (!result.ok()) return Fail(where, result.status());
     return *std::move(result);
   }
   if (select && operands[0].As<bool>() != nullptr) return *operands[0].As<bool>() ? operands[1] : operands[2];
@@ -178,8 +216,9 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
   const absl::Span<ir::Value* const> typed = absl::MakeConstSpan(values).subspan(select ? 1 : 0);
   for (const ir::Value* value : typed) {
     if (!ir::Contains(info.types, value->type.element)) {
-      Diagnostic& diagnostic = Error(where, absl::StrCat("cannot ", Sentence(op, values), ": ", info.mnemonic,
-                                                         " needs ", ir::Describe(info.types)));
+      Diagnostic& diagnostic = Error(
+          op == Op::kDiv ? ErrorKind::kIntegerDivision : ErrorKind::kNumberTypeNeeded, where,
+          absl::StrCat("cannot ", Sentence(op, values), ": ", info.mnemonic, " needs ", ir::Describe(info.types)));
       WithOperands(diagnostic, values);
       if (op == Op::kDiv && ir::IsInteger(value->type.element)) {
         diagnostic.Help("`//` divides integers and rounds down; float(x) converts");
@@ -189,13 +228,16 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
       return Poison();
     }
     if (value->type.element != typed[0]->type.element) {
-      WithOperands(Error(where, absl::StrCat("cannot ", Sentence(op, values), ": the element types differ")), values)
+      WithOperands(Error(ErrorKind::kElementTypesDiffer, where,
+                         absl::StrCat("cannot ", Sentence(op, values), ": the element types differ")),
+                   values)
           .Help(absl::StrCat("convert one of them, as in ", ir::Name(typed[0]->type.element), "(x)"));
       return Poison();
     }
   }
   if (select && values[0]->type.element != ir::DType::kBool) {
-    return Fail(where, absl::StrCat("where needs a bool condition, found ", ir::ToString(values[0]->type)));
+    return Fail(ErrorKind::kConditionNotBool, where,
+                absl::StrCat("where needs a bool condition, found ", ir::ToString(values[0]->type)));
   }
   ir::Shape shape;
   for (const ir::Value* value : values) {
@@ -203,6 +245,7 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
     if (!both.ok()) return ReportBroadcast(op, values, where);
     shape = *std::move(both);
   }
+  WarnOfPairs(values, where);
   ir::Value* result = Emit(op, values);
   if (result == nullptr) return Poison();
   bool of_step = false;
@@ -235,9 +278,11 @@ Item Lowering::Power(const Item& base, const Item& exponent, SourceRange where) 
   Hint(base, absl::StrCat(statement_name_, ".base"));
   const int64_t n = number->integer;
   if (!ir::Contains(ir::TypeSet::kNumeric, value->type.element)) {
-    return Fail(where, absl::StrCat("cannot raise ", ir::ToString(value->type), " to a power: it is no number type"));
+    return Fail(ErrorKind::kNumberTypeNeeded, where,
+                absl::StrCat("cannot raise ", ir::ToString(value->type), " to a power: it is no number type"));
   }
-  if (n == std::numeric_limits<int64_t>::min()) return Fail(where, "the exponent is out of range");
+  if (n == std::numeric_limits<int64_t>::min())
+    return Fail(ErrorKind::kNumberRange, where, "the exponent is out of range");
   if (n == 1) return base;
   if (n == 0) {
     Restore place(place_, where);
@@ -246,7 +291,8 @@ Item Lowering::Power(const Item& base, const Item& exponent, SourceRange where) 
     return EmitItem(Op::kBroadcast, {one}, {value->type.shape});
   }
   if (n < 0 && ir::IsInteger(value->type.element)) {
-    return Fail(where, absl::StrCat("cannot raise ", ir::ToString(value->type), " to the negative power ", n));
+    return Fail(ErrorKind::kNegativeIntegerPower, where,
+                absl::StrCat("cannot raise ", ir::ToString(value->type), " to the negative power ", n));
   }
   ir::Value* power = IntegerPower(value, n < 0 ? -n : n);
   if (power == nullptr) return Poison();

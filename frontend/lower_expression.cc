@@ -5,6 +5,12 @@
 namespace gradus::frontend {
 namespace {
 
+#ifdef GRADUS_MAX_EVALUATIONS  // fuzzers, in a sanitized build, take a smaller one
+constexpr int64_t kMostEvaluations = GRADUS_MAX_EVALUATIONS;
+#else
+constexpr int64_t kMostEvaluations = kMaxEvaluations;
+#endif
+
 ir::Op OpOf(ast::BinaryOperator op) {
   using enum ast::BinaryOperator;
   switch (op) {
@@ -67,16 +73,18 @@ bool Flatten(const Item& item, size_t depth, ir::Shape& shape, std::vector<Item>
 }  // namespace
 
 Item Lowering::Evaluate(const ast::Expression& e) {
-  if (evaluations_ > kMaxEvaluations) return Poison();
+  if (evaluations_ > kMostEvaluations) return Poison();
   Restore place(place_, e.range);
   Restore depth(depth_, depth_ + 1);
   if (depth_ > kMaxDepth) {
-    evaluations_ = kMaxEvaluations + 1;  // what comes after would say the same
-    return Fail(e.range, absl::StrCat("calls and expressions nest more than ", kMaxDepth, " deep (depth limit)"));
+    evaluations_ = kMostEvaluations + 1;  // what comes after would say the same
+    return Fail(ErrorKind::kDepthLimit, e.range,
+                absl::StrCat("calls and expressions nest more than ", kMaxDepth, " deep (depth limit)"));
   }
-  if (++evaluations_ > kMaxEvaluations) {
-    return Fail(e.range, absl::StrCat("the program evaluates more than ", kMaxEvaluations,
-                                      " expressions once functions and loops are unrolled (evaluation limit)"));
+  if (++evaluations_ > kMostEvaluations) {
+    return Fail(ErrorKind::kEvaluationLimit, e.range,
+                absl::StrCat("the program evaluates more than ", kMostEvaluations,
+                             " expressions once functions and loops are unrolled (evaluation limit)"));
   }
   return EvaluateNode(e);
 }
@@ -87,7 +95,7 @@ Item Lowering::EvaluateNode(const ast::Expression& e) {
     SourceRange range;
     Item operator()(const ast::Number& n) const {
       auto number = ReadNumber(n);
-      return number.ok() ? Item(*std::move(number)) : self.Fail(range, std::string(number.status().message()));
+      return number.ok() ? Item(*std::move(number)) : self.Fail(range, number.status());
     }
     Item operator()(const ast::String& s) const {
       if (self.sources_ == nullptr) return s.value;
@@ -95,7 +103,9 @@ Item Lowering::EvaluateNode(const ast::Expression& e) {
     }
     Item operator()(const ast::Bool& b) const { return b.value; }
     Item operator()(const ast::None&) const { return None(); }
-    Item operator()(const ast::Ellipsis&) const { return self.Fail(range, "`...` belongs into an index: x[..., 0]"); }
+    Item operator()(const ast::Ellipsis&) const {
+      return self.Fail(ErrorKind::kEllipsisPlace, range, "`...` belongs into an index: x[..., 0]");
+    }
     Item operator()(const ast::Name& n) const { return self.LookUp(n.text, range); }
     Item operator()(const ast::Unary& u) const { return self.EvaluateUnary(u, range); }
     Item operator()(const ast::Binary& b) const { return self.EvaluateBinary(b, range); }
@@ -107,11 +117,18 @@ Item Lowering::EvaluateNode(const ast::Expression& e) {
     Item operator()(const ast::Comprehension& c) const { return self.EvaluateComprehension(c, range); }
     Item operator()(const ast::Repeat& r) const { return self.EvaluateRepeat(r, range); }
     Item operator()(const ast::Region& r) const {
-      return self.Fail(r.kind.range, absl::StrCat(r.kind.text, " { … } belongs to printed graphs"));
+      return self.Fail(ErrorKind::kGraphInProgram, r.kind.range,
+                       absl::StrCat(r.kind.text, " { … } belongs to printed graphs"));
     }
-    Item operator()(const ast::Scan&) const { return self.Fail(range, "scan is not there yet"); }
-    Item operator()(const ast::Cond&) const { return self.Fail(range, "cond is not there yet"); }
-    Item operator()(const ast::While&) const { return self.Fail(range, "while is not there yet"); }
+    Item operator()(const ast::Scan&) const {
+      return self.Fail(ErrorKind::kNotThereYet, range, "scan is not there yet");
+    }
+    Item operator()(const ast::Cond&) const {
+      return self.Fail(ErrorKind::kNotThereYet, range, "cond is not there yet");
+    }
+    Item operator()(const ast::While&) const {
+      return self.Fail(ErrorKind::kNotThereYet, range, "while is not there yet");
+    }
 
     Item Elements(const std::vector<ast::ExpressionPtr>& items) const {
       std::vector<Item> list;
@@ -195,7 +212,8 @@ Item Lowering::EvaluateBinary(const ast::Binary& binary, SourceRange range) {
   const ListItem *x = a.As<ListItem>(), *y = b.As<ListItem>();
   if (op == Op::kAdd && x != nullptr && y != nullptr) {
     if (x->items->size() + y->items->size() > kMaxListItems) {
-      return Fail(range, absl::StrCat("a list has at most ", kMaxListItems, " items (list limit)"));
+      return Fail(ErrorKind::kListLimit, range,
+                  absl::StrCat("a list has at most ", kMaxListItems, " items (list limit)"));
     }
     std::vector<Item> joined = *x->items;
     joined.insert(joined.end(), y->items->begin(), y->items->end());
@@ -231,7 +249,7 @@ Item Lowering::EvaluateRepeat(const ast::Repeat& repeat, SourceRange) {
   auto count = AsInteger(Evaluate(*repeat.count), repeat.count->range, "the count of repeat");
   if (!count) return Poison();
   if (*count < 0 || *count > kMaxListItems) {
-    return Fail(repeat.count->range,
+    return Fail(ErrorKind::kListLimit, repeat.count->range,
                 absl::StrCat("repeat takes 0 to ", kMaxListItems, " items (list limit), found ", *count));
   }
   std::vector<Item> items;
@@ -272,12 +290,12 @@ absl::optional<ir::Tensor> Lowering::LiteralTensor(const Item& item, ir::DType t
   ir::Shape shape;
   std::vector<Item> elements;
   if (!Flatten(item, 0, shape, elements)) {
-    Error(where, "a list that is a tensor has numbers alone, in rows of equal length")
+    Error(ErrorKind::kRaggedLiteral, where, "a list that is a tensor has numbers alone, in rows of equal length")
         .Help("stack([a, b]) and concat([a, b]) join tensors");
     return absl::nullopt;
   }
   if (elements.empty()) {
-    Error(where, "an empty list is no tensor: every extent is at least 1");
+    Error(ErrorKind::kEmptyList, where, "an empty list is no tensor: every extent is at least 1");
     return absl::nullopt;
   }
   ir::Tensor tensor(ir::Type{type, shape});
@@ -286,7 +304,10 @@ absl::optional<ir::Tensor> Lowering::LiteralTensor(const Item& item, ir::DType t
     const bool* boolean = elements[i].As<bool>();
     auto scalar = RoundTo(boolean != nullptr ? Number::Bool(*boolean) : *elements[i].As<Number>(), type);
     if (!scalar.ok()) {
-      Error(where, std::string(scalar.status().message()));
+      Diagnostic& error = Error(where, scalar.status());
+      if (ir::IsInteger(type) && boolean == nullptr && elements[i].As<Number>()->kind == Number::Kind::kFloat) {
+        error.Help("float(…) makes numbers that have fractions of integers");
+      }
       return absl::nullopt;
     }
     std::copy_n(scalar->bytes(), width, tensor.bytes() + static_cast<int64_t>(i) * width);
@@ -303,7 +324,8 @@ ir::Value* Lowering::AsTensor(const Item& item, SourceRange where, absl::optiona
   if (!type) type = NaturalType(item);
   const bool literal = item.As<Number>() != nullptr || item.As<bool>() != nullptr || item.As<ListItem>() != nullptr;
   if (literal) return Literal(item, type.value_or(ir::DType::kF32), where);
-  Diagnostic& diagnostic = Error(where, absl::StrCat("expected a tensor, found ", Describe(item)));
+  Diagnostic& diagnostic =
+      Error(ErrorKind::kNotATensor, where, absl::StrCat("expected a tensor, found ", Describe(item)));
   if (item.As<std::shared_ptr<Instance>>() != nullptr) diagnostic.Help("a layer is called: layer(x)");
   return nullptr;
 }
@@ -325,21 +347,22 @@ absl::optional<int64_t> Lowering::AsInteger(const Item& item, SourceRange where,
   if (item.poisoned()) return absl::nullopt;
   const Number* number = item.As<Number>();
   if (number != nullptr && number->kind == Number::Kind::kInteger) return number->integer;
-  Error(where, absl::StrCat(what, " must be a static integer, found ", Describe(item)));
+  Error(ErrorKind::kNotStatic, where, absl::StrCat(what, " must be a static integer, found ", Describe(item)));
   return absl::nullopt;
 }
 
 absl::optional<double> Lowering::AsReal(const Item& item, SourceRange where, absl::string_view what) {
   if (item.poisoned()) return absl::nullopt;
   if (const Number* number = item.As<Number>()) return number->AsDouble();
-  Error(where, absl::StrCat(what, " must be a static number, found ", Describe(item)));
+  Error(ErrorKind::kNotStatic, where, absl::StrCat(what, " must be a static number, found ", Describe(item)));
   return absl::nullopt;
 }
 
 absl::optional<bool> Lowering::AsBool(const Item& item, SourceRange where, absl::string_view what) {
   if (item.poisoned()) return absl::nullopt;
   if (const bool* b = item.As<bool>()) return *b;
-  Diagnostic& diagnostic = Error(where, absl::StrCat(what, " must be a static bool, found ", Describe(item)));
+  Diagnostic& diagnostic =
+      Error(ErrorKind::kNotStatic, where, absl::StrCat(what, " must be a static bool, found ", Describe(item)));
   if (item.As<TensorItem>() != nullptr) diagnostic.Help("where(condition, a, b) chooses between values at run time");
   return absl::nullopt;
 }
@@ -347,14 +370,14 @@ absl::optional<bool> Lowering::AsBool(const Item& item, SourceRange where, absl:
 absl::optional<ir::DType> Lowering::AsType(const Item& item, SourceRange where) {
   if (item.poisoned()) return absl::nullopt;
   if (const ir::DType* type = item.As<ir::DType>()) return *type;
-  Error(where, absl::StrCat("expected a type such as f32, found ", Describe(item)));
+  Error(ErrorKind::kNotStatic, where, absl::StrCat("expected a type such as f32, found ", Describe(item)));
   return absl::nullopt;
 }
 
 absl::optional<std::vector<Item>> Lowering::AsItems(const Item& item, SourceRange where, absl::string_view what) {
   if (item.poisoned()) return absl::nullopt;
   if (const ListItem* list = item.As<ListItem>()) return *list->items;
-  Error(where, absl::StrCat(what, ", found ", Describe(item)));
+  Error(ErrorKind::kNotATensor, where, absl::StrCat(what, ", found ", Describe(item)));
   return absl::nullopt;
 }
 
@@ -386,7 +409,7 @@ absl::optional<ir::DType> Lowering::ElementType(const ast::Identifier& name) {
   if (const Binding* binding = scope_ == nullptr ? nullptr : scope_->Find(name.text)) {
     if (const ir::DType* type = binding->item.As<ir::DType>()) return *type;
   }
-  Diagnostic& diagnostic = Error(name.range, absl::StrCat("unknown type ", name.text));
+  Diagnostic& diagnostic = Error(ErrorKind::kUnknownType, name.range, absl::StrCat("unknown type ", name.text));
   if (name.text == "bf16") {
     diagnostic.Help("bf16 is not there yet; f32 is");
   } else {
@@ -410,19 +433,20 @@ absl::optional<ir::Type> Lowering::EvaluateType(const ast::TypeExpression& expre
     const auto extent = AsInteger(Evaluate(*dim), dim->range, "an extent");
     if (!extent) return absl::nullopt;
     if (*extent < 1) {
-      Error(dim->range, absl::StrCat("every extent must be at least 1, found ", *extent));
+      Error(ErrorKind::kExtentTooSmall, dim->range, absl::StrCat("every extent must be at least 1, found ", *extent));
       return absl::nullopt;
     }
     type.shape.push_back(*extent);
   }
   if (type.rank() > ir::kMaxRank) {
-    Error(expression.range,
+    Error(ErrorKind::kRankLimit, expression.range,
           absl::StrCat("rank ", type.rank(), " is above the limit of ", ir::kMaxRank, " (rank limit)"));
     return absl::nullopt;
   }
   if (const ir::Size bytes = type.bytes(); !bytes.ok() || bytes.value() > ir::kMaxTensorBytes) {
-    Error(expression.range, absl::StrCat(ir::ToString(type), " is above the limit of ", ir::kMaxTensorBytes,
-                                         " bytes a tensor (tensor limit)"));
+    Error(ErrorKind::kTensorLimit, expression.range,
+          absl::StrCat(ir::ToString(type), " is above the limit of ", ir::kMaxTensorBytes,
+                       " bytes a tensor (tensor limit)"));
     return absl::nullopt;
   }
   return type;

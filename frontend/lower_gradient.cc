@@ -38,24 +38,30 @@ Item Lowering::Grad(const Items& arguments, SourceRange where) {
   std::vector<ir::Value*> xs;
   for (const Item& item : list == nullptr ? Items{arguments[1]} : *list->items) {
     if (item.As<TensorItem>() == nullptr) {
-      return Fail(where, absl::StrCat("grad differentiates by tensors, found ", Describe(item)));
+      return Fail(ErrorKind::kGradOfNonTensor, where,
+                  absl::StrCat("grad differentiates by tensors, found ", Describe(item)));
     }
     xs.push_back(item.As<TensorItem>()->value);
     if (!ir::IsFloat(xs.back()->type.element)) {
-      WithOperands(Error(where, absl::StrCat("grad differentiates by floating-point values, found ",
-                                             ir::ToString(xs.back()->type))),
-                   {xs.back()});
+      WithOperands(
+          Error(ErrorKind::kGradByInteger, where,
+                absl::StrCat("grad differentiates by floating-point values, found ", ir::ToString(xs.back()->type))),
+          {xs.back()});
       return Poison();
     }
   }
   if (y->type.rank() != 0 || !ir::IsFloat(y->type.element)) {
-    WithOperands(Error(where, absl::StrCat("grad is of a floating-point scalar, found ", ir::ToString(y->type))), {y})
+    WithOperands(Error(ErrorKind::kGradOfNonScalar, where,
+                       absl::StrCat("grad is of a floating-point scalar, found ", ir::ToString(y->type))),
+                 {y})
         .Help("sum(y) makes a scalar: the gradients of its elements are added");
     return Poison();
   }
   for (ir::Value* x : xs) {
     if (DependsOn(y, x)) continue;
-    WithOperands(Error(where, "the scalar does not depend on what grad differentiates by: there is no gradient"), {x});
+    WithOperands(Error(ErrorKind::kNoGradientPath, where,
+                       "the scalar does not depend on what grad differentiates by: there is no gradient"),
+                 {x});
     return Poison();
   }
   Items results;

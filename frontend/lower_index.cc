@@ -14,7 +14,7 @@ Item Lowering::EvaluateIndex(const ast::Index& index, SourceRange range) {
 }
 
 Item Lowering::IndexList(const Items& list, const ast::Index& index, SourceRange range) {
-  if (index.items.size() != 1) return Fail(range, "a list takes one index");
+  if (index.items.size() != 1) return Fail(ErrorKind::kIndexCount, range, "a list takes one index");
   const ast::IndexItem& item = index.items[0];
   const auto size = static_cast<int64_t>(list.size());
   const auto bound = [&](const ast::ExpressionPtr& e, int64_t absent) -> absl::optional<int64_t> {
@@ -22,7 +22,7 @@ Item Lowering::IndexList(const Items& list, const ast::Index& index, SourceRange
     auto value = AsInteger(Evaluate(*e), e->range, "an index of a list");
     if (value && *value < 0) *value += size;
     if (value && (*value < 0 || *value > size)) {
-      Error(e->range, absl::StrCat("index out of range: the list has ", size, " items"));
+      Error(ErrorKind::kIndexRange, e->range, absl::StrCat("index out of range: the list has ", size, " items"));
       return absl::nullopt;
     }
     return value;
@@ -30,13 +30,15 @@ Item Lowering::IndexList(const Items& list, const ast::Index& index, SourceRange
   if (!item.is_slice) {
     const auto at = bound(item.value, 0);
     if (!at) return Poison();
-    if (*at == size) return Fail(item.range, absl::StrCat("index out of range: the list has ", size, " items"));
+    if (*at == size)
+      return Fail(ErrorKind::kIndexRange, item.range,
+                  absl::StrCat("index out of range: the list has ", size, " items"));
     return list[*at];
   }
-  if (item.step != nullptr) return Fail(item.range, "a slice of a list has no step");
+  if (item.step != nullptr) return Fail(ErrorKind::kSliceStep, item.range, "a slice of a list has no step");
   const auto lower = bound(item.lower, 0), upper = bound(item.upper, size);
   if (!lower || !upper) return Poison();
-  if (*lower > *upper) return Fail(item.range, "the slice ends before it begins");
+  if (*lower > *upper) return Fail(ErrorKind::kIndexRange, item.range, "the slice ends before it begins");
   return MakeList(Items(list.begin() + *lower, list.begin() + *upper));
 }
 
@@ -75,7 +77,8 @@ Item Lowering::IndexTensor(ir::Value* value, const ast::Index& index, SourceRang
       const Item at = Evaluate(*item.value);
       if (const TensorItem* indices = at.As<TensorItem>()) {
         if (gathered != nullptr)
-          return Fail(item.range, "an index has one tensor at most; gather one axis after another");
+          return Fail(ErrorKind::kTwoIndexTensors, item.range,
+                      "an index has one tensor at most; gather one axis after another");
         gathered = indices->value;
         gather_axis = axis++;
       } else {

@@ -44,9 +44,10 @@ void Lowering::LowerMetric(const ast::Metric& metric, SourceRange where) {
     if (binding == nullptr) UnknownName(from, place);
     if (value == nullptr) return nullptr;
     if (value->type.rank() != 0 || !ir::IsFloat(value->type.element)) {
-      WithOperands(Error(place, absl::StrCat("a metric is a floating-point scalar, and ", from, " is ",
-                                             ir::ToString(value->type))),
-                   {value})
+      WithOperands(
+          Error(ErrorKind::kMetricNotScalar, place,
+                absl::StrCat("a metric is a floating-point scalar, and ", from, " is ", ir::ToString(value->type))),
+          {value})
           .Help(absl::StrCat("mean(float(", from, "))"));
       return nullptr;
     }
@@ -78,7 +79,8 @@ void Lowering::LowerMetric(const ast::Metric& metric, SourceRange where) {
     ir::Value* value = AsTensor(Evaluate(*metric.value), metric.value->range);
     if (value == nullptr) return;
     if (value->type.rank() != 0 || !ir::IsFloat(value->type.element)) {
-      Error(metric.value->range, absl::StrCat("a metric is a floating-point scalar, found ", ir::ToString(value->type)))
+      Error(ErrorKind::kMetricNotScalar, metric.value->range,
+            absl::StrCat("a metric is a floating-point scalar, found ", ir::ToString(value->type)))
           .Help("mean(…)");
       return;
     }

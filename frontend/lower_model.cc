@@ -27,7 +27,8 @@ void Lowering::OverrideDims(const ast::Model& model, const std::vector<ast::Argu
     if (const auto* dim = statement.As<ast::Dim>()) dims.push_back(dim->name.text);
   }
   const auto unknown = [&](SourceRange where, const std::string& name) {
-    Diagnostic& diagnostic = Error(where, absl::StrCat("the model ", model.name.text, " has no dim ", name));
+    Diagnostic& diagnostic =
+        Error(ErrorKind::kUnknownDim, where, absl::StrCat("the model ", model.name.text, " has no dim ", name));
     const std::string nearest = Nearest(name, dims);
     if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
     if (nearest.empty() && !dims.empty()) diagnostic.Help(absl::StrCat("its dims are ", absl::StrJoin(dims, ", ")));
@@ -37,8 +38,15 @@ void Lowering::OverrideDims(const ast::Model& model, const std::vector<ast::Argu
   Restore in_scope(scope_, &outside);
   for (const ast::Argument& argument : arguments) {
     const bool known = std::find(dims.begin(), dims.end(), argument.name.text) != dims.end();
+    if (argument.name.text.empty()) {
+      const std::string first = dims.empty() ? "B" : dims[0];
+      Error(ErrorKind::kUnknownDim, argument.value->range, "the sizes of a recipe are given by name")
+          .Help(
+              absl::StrCat("train ", model.name.text, "(", first, "=", std::string(argument.value->range.text()), ")"));
+      continue;
+    }
     if (!known) {
-      unknown(argument.name.text.empty() ? argument.value->range : argument.name.range, argument.name.text);
+      unknown(argument.name.range, argument.name.text);
       continue;
     }
     const auto value =
@@ -49,7 +57,7 @@ void Lowering::OverrideDims(const ast::Model& model, const std::vector<ast::Argu
     if (name == "float") {
       const auto type = ir::ParseDType(text);
       if (!type || !ir::IsFloat(*type)) {
-        Error({}, absl::StrCat("--set float=", text, ": float is f32 or f64"));
+        Error(ErrorKind::kSetValue, {}, absl::StrCat("--set float=", text, ": float is f32 or f64"));
       }
       continue;
     }
@@ -59,7 +67,7 @@ void Lowering::OverrideDims(const ast::Model& model, const std::vector<ast::Argu
     }
     int64_t value = 0;
     if (!absl::SimpleAtoi(text, &value)) {
-      Error({}, absl::StrCat("--set ", name, "=", text, ": a dim is an integer"));
+      Error(ErrorKind::kSetValue, {}, absl::StrCat("--set ", name, "=", text, ": a dim is an integer"));
       continue;
     }
     dim_overrides_[name] = value;
@@ -69,7 +77,7 @@ void Lowering::OverrideDims(const ast::Model& model, const std::vector<ast::Argu
 void Lowering::AddOutput(const std::string& name, ir::Value* value, SourceRange where) {
   for (const ir::Output& output : graph_.outputs) {
     if (output.name != name) continue;
-    if (output.value != value) Error(where, absl::StrCat("there are two outputs ", name));
+    if (output.value != value) Error(ErrorKind::kOutputTwice, where, absl::StrCat("there are two outputs ", name));
     return;
   }
   graph_.outputs.push_back({name, value});
@@ -90,7 +98,8 @@ void Lowering::LowerModel(const ast::Model& model, int unit, const ast::Train* t
     Execute(model.body);
     CommitStates(model_scope_);
     if (entry_ == Entry::kPredict && pending_outputs_.empty() && diagnostics_.ok()) {
-      Error(model.name.range, absl::StrCat("the model ", model.name.text, " has no output to predict"))
+      Error(ErrorKind::kNoOutput, model.name.range,
+            absl::StrCat("the model ", model.name.text, " has no output to predict"))
           .Help("output y says what prediction computes");
     }
     for (const ast::Output* output : pending_outputs_) {
@@ -111,7 +120,7 @@ void Lowering::LowerModel(const ast::Model& model, int unit, const ast::Train* t
   }
   if (train != nullptr) LowerTrain(*train, train_unit);
   if (train == nullptr && entry_ == Entry::kStep && diagnostics_.ok()) {
-    Error(model.name.range, absl::StrCat("the model ", model.name.text, " has no train"))
+    Error(ErrorKind::kNoRecipe, model.name.range, absl::StrCat("the model ", model.name.text, " has no train"))
         .Help(absl::StrCat("train ", model.name.text, " { minimize loss; optimizer sgd(lr=0.1) }"));
   }
   program_.dims = graph_.dims;
@@ -136,7 +145,7 @@ void Lowering::LowerCheck(const ast::Model& model, int unit, const ast::Check& c
       if (const auto size = AsInteger(value, argument.value->range, "a dim"))
         dim_overrides_[argument.name.text] = *size;
     } else if (argument.name.text.empty()) {
-      Error(argument.value->range, "the inputs of a check are given by name, as in x=[1, 0]");
+      Error(ErrorKind::kCheckInput, argument.value->range, "the inputs of a check are given by name, as in x=[1, 0]");
     } else {
       fed_[argument.name.text] = {value, argument.value->range};
       fed.push_back(&argument);
@@ -149,13 +158,14 @@ void Lowering::LowerCheck(const ast::Model& model, int unit, const ast::Check& c
   for (const ProgramInput& input : program_.inputs) {
     inputs.push_back(input.name);
     if (!input.drawn && fed_.count(input.name) == 0) {
-      Error(check.model.range, absl::StrCat("the check gives no value for the input ", input.name));
+      Error(ErrorKind::kCheckInput, check.model.range,
+            absl::StrCat("the check gives no value for the input ", input.name));
     }
   }
   for (const ast::Argument* argument : fed) {
     if (std::find(inputs.begin(), inputs.end(), argument->name.text) != inputs.end()) continue;
-    Diagnostic& diagnostic =
-        Error(argument->name.range, absl::StrCat("the model ", model.name.text, " has no input ", argument->name.text));
+    Diagnostic& diagnostic = Error(ErrorKind::kUnknownInput, argument->name.range,
+                                   absl::StrCat("the model ", model.name.text, " has no input ", argument->name.text));
     const std::string nearest = Nearest(argument->name.text, inputs);
     if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
   }
@@ -168,7 +178,7 @@ void Lowering::LowerCheck(const ast::Model& model, int unit, const ast::Check& c
     if (e.tolerance != nullptr) {
       const auto tolerance = AsReal(Evaluate(*e.tolerance), e.tolerance->range, "a tolerance");
       if (tolerance && !(*tolerance >= 0)) {
-        Error(e.tolerance->range, absl::StrCat("a tolerance cannot be ", *tolerance));
+        Error(ErrorKind::kCheckValue, e.tolerance->range, absl::StrCat("a tolerance cannot be ", *tolerance));
       }
       if (tolerance) expectation.tolerance = *tolerance;
     }
@@ -180,8 +190,9 @@ void Lowering::LowerCheck(const ast::Model& model, int unit, const ast::Check& c
     }
     if (expected == nullptr) continue;
     if (expected->type != value->type) {
-      Error(e.expected->range, absl::StrCat(expectation.text, " is ", ir::ToString(value->type), ", but ",
-                                            ir::ToString(expected->type), " is expected"));
+      Error(ErrorKind::kCheckValue, e.expected->range,
+            absl::StrCat(expectation.text, " is ", ir::ToString(value->type), ", but ", ir::ToString(expected->type),
+                         " is expected"));
       continue;
     }
     graph_.outputs.push_back({expectation.value, value});

@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "frontend/builtins.h"
 #include "frontend/lowering.h"
@@ -144,8 +145,9 @@ absl::optional<Item> Lowering::LookUpGlobal(const std::string& name, int unit, S
     if (auto item = FindInUnit(import, name)) found.emplace_back(import, *item);
   }
   if (found.size() > 1) {
-    Error(where, absl::StrCat(name, " comes from two imports, ", module_.units[found[0].first]->file.source->path(),
-                              " and ", module_.units[found[1].first]->file.source->path()))
+    Error(ErrorKind::kAmbiguousName, where,
+          absl::StrCat(name, " comes from two imports, ", module_.units[found[0].first]->file.source->path(), " and ",
+                       module_.units[found[1].first]->file.source->path()))
         .Help(absl::StrCat("say which one: ", module_.units[found[0].first]->stem, ".", name));
     return Item(Poison());
   }
@@ -187,10 +189,16 @@ std::vector<std::string> Lowering::VisibleNames() const {
 }
 
 Item Lowering::UnknownName(const std::string& name, SourceRange where) {
-  if (name == "text" && sources_ != nullptr) return Fail(where, "text(…) as a source is not there yet");
-  Diagnostic& diagnostic = Error(where, absl::StrCat("unknown name ", name));
+  if (name == "text" && sources_ != nullptr)
+    return Fail(ErrorKind::kNotThereYet, where, "text(…) as a source is not there yet");
+  Diagnostic& diagnostic = Error(ErrorKind::kUnknownName, where, absl::StrCat("unknown name ", name));
+  const std::string foreign = HelpForForeignName(name);
   const std::string nearest = Nearest(name, VisibleNames());
-  if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
+  if (!foreign.empty()) {
+    diagnostic.Help(foreign);
+  } else if (!nearest.empty()) {
+    diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
+  }
   return Poison();
 }
 
@@ -224,29 +232,43 @@ Item Lowering::MemberOf(const Item& object, const std::string& member, SourceRan
   if (object.poisoned()) return object;
   if (const auto* instance = object.As<std::shared_ptr<Instance>>()) {
     Instance& i = **instance;
-    if (!i.built) return Fail(where, absl::StrCat("this layer needs a name before its ", member, " is read"));
+    if (!i.built)
+      return Fail(ErrorKind::kLayerWithoutName, where,
+                  absl::StrCat("this layer needs a name before its ", member, " is read"));
     const auto found = i.scope.names.find(member);
     if (found != i.scope.names.end()) return found->second.item;
     std::vector<std::string> members;
     for (const auto& [name, binding] : i.scope.names) members.push_back(name);
     std::sort(members.begin(), members.end());
     Diagnostic& diagnostic =
-        Error(where, absl::StrCat(i.path, ", an instance of ", i.layer.layer->name.text, ", has no ", member));
+        Error(ErrorKind::kUnknownMember, where,
+              absl::StrCat(i.path, ", an instance of ", i.layer.layer->name.text, ", has no ", member));
     const std::string nearest = Nearest(member, members);
-    if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", i.path, ".", nearest, "?"));
+    diagnostic.Help(nearest.empty() ? absl::StrCat("it has ", absl::StrJoin(members, ", "))
+                                    : absl::StrCat("did you mean ", i.path, ".", nearest, "?"));
     return Poison();
   }
   if (const ListItem* list = object.As<ListItem>()) {
     int64_t index = 0;
     if (absl::SimpleAtoi(member, &index)) {
       if (index < static_cast<int64_t>(list->items->size())) return (*list->items)[index];
-      return Fail(where, absl::StrCat("item ", member, " of a list of ", list->items->size(), " items"));
+      return Fail(ErrorKind::kIndexRange, where,
+                  absl::StrCat("item ", member, " of a list of ", list->items->size(), " items"));
     }
   }
   if (const TensorItem* tensor = object.As<TensorItem>(); tensor != nullptr && member == "type") {
     return tensor->value->type.element;
   }
-  return Fail(where, absl::StrCat(Describe(object), " has no member ", member));
+  Diagnostic& diagnostic =
+      Error(ErrorKind::kUnknownMember, where, absl::StrCat(Describe(object), " has no member ", member));
+  if (object.As<TensorItem>() != nullptr) {
+    const std::string nearest = Nearest(member, {"T", "shape", "type"});
+    const std::string call = Nearest(member, VisibleNames());
+    diagnostic.Help(!nearest.empty() ? absl::StrCat("did you mean .", nearest, "?")
+                    : call == member ? absl::StrCat("functions stand before their arguments: ", member, "(x)")
+                                     : "a tensor has .T, .shape and .type");
+  }
+  return Poison();
 }
 
 std::string Lowering::FullName(const std::string& name) const {
@@ -288,7 +310,7 @@ void Lowering::NameInstances(const std::string& full, const Item& item, SourceRa
 bool Lowering::Declare(const ast::Identifier& name, Item item) {
   const auto found = scope_->names.find(name.text);
   if (found != scope_->names.end()) {
-    Error(name.range, absl::StrCat(name.text, " is declared already"))
+    Error(ErrorKind::kDeclaredTwice, name.range, absl::StrCat(name.text, " is declared already"))
         .Defined(name.text, Describe(found->second.item), found->second.where);
     return false;
   }
@@ -300,17 +322,20 @@ void Lowering::Bind(const ast::Identifier& name, Item item, int statement_start)
   const bool instance = HoldsInstance(item);
   const bool fresh = HoldsNewInstance(item);
   if (fresh && IsAdjointPrefix(name.text)) {
-    Error(name.range, absl::StrCat("an instance cannot be called ", name.text,
-                                   ": that is what the gradient of its parameters is called"));
+    Error(ErrorKind::kReservedName, name.range,
+          absl::StrCat("an instance cannot be called ", name.text,
+                       ": that is what the gradient of its parameters is called"));
     scope_->names.insert({name.text, {Poison(), name.range, false}});
     return;
   }
   const auto found = scope_->names.find(name.text);
   if (found != scope_->names.end() && (found->second.declared || fresh)) {
-    Diagnostic& diagnostic =
-        Error(name.range, absl::StrCat(name.text, " is declared already, and only values are bound again"))
-            .Defined(name.text, Describe(found->second.item), found->second.where);
+    Diagnostic& diagnostic = Error(ErrorKind::kDeclaredTwice, name.range,
+                                   absl::StrCat(name.text, " is declared already, and only values are bound again"))
+                                 .Defined(name.text, Describe(found->second.item), found->second.where);
     if (fresh) diagnostic.Help("a list holds several instances: repeat(n) layer(…), or [layer(…) for i in range(n)]");
+    if (scope_->states.contains(name.text))
+      diagnostic.Help(absl::StrCat("next ", name.text, " = … is its value in the next step"));
     return;
   }
   NameItem(FullName(name.text), item, name.range, statement_start);

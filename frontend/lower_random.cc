@@ -38,7 +38,7 @@ Item Lowering::RandomBits(const Items& arguments, SourceRange where) {
   const uint64_t key = KeyOf(path);
   const auto [known, fresh] = keys_.emplace(key, path);
   if (!fresh)
-    return Fail(where,
+    return Fail(ErrorKind::kRandomKey, where,
                 absl::StrCat("the random values of ", path, " and ", known->second, " have one key; rename one"));
   ir::Value* seed = StepInput("seed");
   ir::Value* step = StepInput("step");
@@ -66,7 +66,7 @@ Item Lowering::InitialValue(const Item& initializer, const ir::Type& type, const
   } else if (function.function != nullptr) {
     const auto& parameters = function.function->parameters;
     if (parameters.empty() || parameters[0].name.text != "shape") {
-      return Fail(where,
+      return Fail(ErrorKind::kNotAnInitializer, where,
                   absl::StrCat(function.function->name.text, " is no initialiser: its first parameter is not `shape`"));
     }
     Items shape;
@@ -82,7 +82,7 @@ Item Lowering::InitialValue(const Item& initializer, const ir::Type& type, const
   const bool scalar = initializer.As<Number>() != nullptr || initializer.As<bool>() != nullptr;
   if (scalar && type.rank() > 0) return EmitItem(Op::kBroadcast, {value}, {type.shape});
   if (value->type != type) {
-    return Fail(where,
+    return Fail(ErrorKind::kInitialValueType, where,
                 absl::StrCat("the value is ", ir::ToString(value->type), ", but ", path, " is ", ir::ToString(type)));
   }
   return TensorItem{value};
@@ -122,7 +122,8 @@ std::string Lowering::InitializerText(const Item& initializer, const ir::Type& t
   if (const FunctionItem* function = initializer.As<FunctionItem>()) {
     const auto& parameters = function->function->parameters;
     if (!parameters.empty() && parameters[0].name.text == "shape") return function->function->name.text;
-    Error(where, absl::StrCat(function->function->name.text, " is no initialiser: its first parameter is not `shape`"))
+    Error(ErrorKind::kNotAnInitializer, where,
+          absl::StrCat(function->function->name.text, " is no initialiser: its first parameter is not `shape`"))
         .Help("zeros, ones, normal(std=0.02), uniform(-1, 1), he_normal, …");
     return "";
   }
@@ -131,8 +132,9 @@ std::string Lowering::InitializerText(const Item& initializer, const ir::Type& t
     for (size_t i = 0; i < call->arguments.size(); ++i) {
       const std::string value = ArgumentText(call->arguments[i].second);
       if (value.empty()) {
-        Error(where, absl::StrCat("the argument ", call->arguments[i].first,
-                                  " of an initialiser must be static, found ", Describe(call->arguments[i].second)));
+        Error(ErrorKind::kNotStatic, where,
+              absl::StrCat("the argument ", call->arguments[i].first, " of an initialiser must be static, found ",
+                           Describe(call->arguments[i].second)));
         return "";
       }
       absl::StrAppend(&text, i == 0 ? "(" : ", ", call->arguments[i].first, "=", value);
@@ -143,12 +145,14 @@ std::string Lowering::InitializerText(const Item& initializer, const ir::Type& t
       tensor != nullptr && tensor->value->definition != nullptr && tensor->value->definition->op == Op::kParam) {
     const std::string& name = tensor->value->name;
     if (tensor->value->type != type) {
-      Error(where, absl::StrCat("the initial value is ", name, ", which is ", ir::ToString(tensor->value->type),
-                                ", but the declaration is ", ir::ToString(type)));
+      Error(ErrorKind::kInitialValueType, where,
+            absl::StrCat("the initial value is ", name, ", which is ", ir::ToString(tensor->value->type),
+                         ", but the declaration is ", ir::ToString(type)));
       return "";
     }
     if (IsLibraryInitializer(name)) {
-      Error(where, absl::StrCat("a copy of the parameter ", name, " would read as the initialiser ", name))
+      Error(ErrorKind::kInitialValueType, where,
+            absl::StrCat("a copy of the parameter ", name, " would read as the initialiser ", name))
           .Help("another name for the parameter");
       return "";
     }
@@ -158,7 +162,8 @@ std::string Lowering::InitializerText(const Item& initializer, const ir::Type& t
       (initializer.As<Number>() == nullptr && initializer.As<bool>() == nullptr &&
        initializer.As<ListItem>() == nullptr)) {
     if (!initializer.poisoned()) {
-      Error(where, absl::StrCat("an initial value is a literal or an initialiser, found ", Describe(initializer)))
+      Error(ErrorKind::kNotAnInitializer, where,
+            absl::StrCat("an initial value is a literal or an initialiser, found ", Describe(initializer)))
           .Help("zeros, ones, normal(std=0.02), uniform(-1, 1), he_normal, …");
     }
     return "";
@@ -166,8 +171,9 @@ std::string Lowering::InitializerText(const Item& initializer, const ir::Type& t
   const auto literal = LiteralTensor(initializer, type.element, where);
   if (!literal) return "";
   if (initializer.As<ListItem>() != nullptr && literal->type() != type) {
-    Error(where, absl::StrCat("the initial value is ", ir::ToString(literal->type()), ", but the declaration is ",
-                              ir::ToString(type)));
+    Error(ErrorKind::kInitialValueType, where,
+          absl::StrCat("the initial value is ", ir::ToString(literal->type()), ", but the declaration is ",
+                       ir::ToString(type)));
     return "";
   }
   return ir::PrintLiteral(*literal);

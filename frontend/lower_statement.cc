@@ -25,13 +25,13 @@ bool Lowering::ExecuteStatement(const ast::Statement& statement) {
     ExecuteNext(*next);
   } else if (const auto* output = statement.As<ast::Output>()) {
     if (scope_ != &model_scope_) {
-      Error(statement.range, "output belongs into a model");
+      Error(ErrorKind::kMisplacedStatement, statement.range, "output belongs into a model");
     } else {
       pending_outputs_.push_back(output);
     }
   } else if (const auto* ret = statement.As<ast::Return>()) {
     if (!in_function_) {
-      Error(statement.range, "return belongs into a function or an apply");
+      Error(ErrorKind::kMisplacedStatement, statement.range, "return belongs into a function or an apply");
       return false;
     }
     Items values;
@@ -49,16 +49,17 @@ bool Lowering::ExecuteStatement(const ast::Statement& statement) {
     if (!condition) return false;
     return Execute(*condition ? choice->then_block : choice->else_block);
   } else if (statement.As<ast::Yield>() != nullptr) {
-    Error(statement.range, "yield belongs into scan or cond");
+    Error(ErrorKind::kMisplacedStatement, statement.range, "yield belongs into scan or cond");
   } else {
-    Error(statement.range, "this statement belongs to printed graphs");
+    Error(ErrorKind::kGraphInProgram, statement.range, "this statement belongs to printed graphs");
   }
   return false;
 }
 
 void Lowering::ExecuteDim(const ast::Dim& dim) {
   if (scope_ != &model_scope_) {
-    Error(dim.name.range, "dim belongs into a model; in a layer or a function, n = … is a size");
+    Error(ErrorKind::kMisplacedStatement, dim.name.range,
+          "dim belongs into a model; in a layer or a function, n = … is a size");
     return;
   }
   absl::optional<int64_t> value;
@@ -69,7 +70,9 @@ void Lowering::ExecuteDim(const ast::Dim& dim) {
     value = AsInteger(Evaluate(*dim.value), dim.value->range, absl::StrCat("dim ", dim.name.text));
   }
   if (!Declare(dim.name, value ? Item(Number::Integer(*value)) : Item(Poison())) || !value) return;
-  if (*value < 1) Error(dim.name.range, absl::StrCat("dim ", dim.name.text, " must be at least 1, found ", *value));
+  if (*value < 1)
+    Error(ErrorKind::kExtentTooSmall, dim.name.range,
+          absl::StrCat("dim ", dim.name.text, " must be at least 1, found ", *value));
   graph_.dims.push_back({dim.name.text, *value});
   if (dim.name.text == batch_dim_) program_.batch = *value;
 }
@@ -79,13 +82,13 @@ void Lowering::ExecuteDeclaration(const ast::Declaration& declaration) {
   const bool input = declaration.kind == ast::DeclarationKind::kInput;
   const std::string full = FullName(name.text);
   if (in_function_ || (input && scope_ != &model_scope_)) {
-    Error(name.range,
+    Error(ErrorKind::kMisplacedStatement, name.range,
           absl::StrCat(name.text, " is declared in ", in_function_ ? "a function" : "a layer", ", but ",
                        input ? "inputs belong into a model" : "parameters and states belong into a model or a layer"));
     return;
   }
   if (const auto known = scope_->names.find(name.text); known != scope_->names.end()) {
-    Error(name.range, absl::StrCat(name.text, " is declared already"))
+    Error(ErrorKind::kDeclaredTwice, name.range, absl::StrCat(name.text, " is declared already"))
         .Defined(name.text, Describe(known->second.item), known->second.where);
     return;
   }
@@ -104,14 +107,15 @@ void Lowering::ExecuteDeclaration(const ast::Declaration& declaration) {
       const ast::Name* dim = declaration.type.dims[i]->As<ast::Name>();
       if (dim == nullptr || dim->text != batch_dim_) continue;
       if (description.batch_axis >= 0) {
-        Error(declaration.type.dims[i]->range,
+        Error(ErrorKind::kBatchTwice, declaration.type.dims[i]->range,
               absl::StrCat(name.text, " has the batch dim ", batch_dim_, " twice: examples lie along one axis"));
       }
       description.batch_axis = static_cast<int64_t>(i);
     }
     program_.inputs.push_back(description);
     if (name.text == "step" || name.text == "epoch" || name.text == "seed") {
-      Error(name.range, absl::StrCat("an input cannot be called ", name.text, ": the training loop counts it"));
+      Error(ErrorKind::kReservedName, name.range,
+            absl::StrCat("an input cannot be called ", name.text, ": the training loop counts it"));
       return;
     }
     const auto fed = fed_.find(name.text);
@@ -128,7 +132,7 @@ void Lowering::ExecuteDeclaration(const ast::Declaration& declaration) {
     }
   }
   if (!input && declaration.initial == nullptr) {
-    Error(name.range, absl::StrCat(name.text, " has no initial value"))
+    Error(ErrorKind::kNoInitialValue, name.range, absl::StrCat(name.text, " has no initial value"))
         .Help(declaration.kind == ast::DeclarationKind::kParam
                   ? "= he_normal, = normal(std=0.02), = zeros, or a literal"
                   : "= zeros, or a literal");
@@ -137,7 +141,7 @@ void Lowering::ExecuteDeclaration(const ast::Declaration& declaration) {
   if (!input && declaration.initial != nullptr) text = InitializerText(initial, *type, where);
   const std::string unique = names_.Unique(full);
   if (unique != full) {
-    Error(name.range, absl::StrCat("there is a ", full, " already"));
+    Error(ErrorKind::kDeclaredTwice, name.range, absl::StrCat("there is a ", full, " already"));
     return;
   }
   ir::Region& region = input ? inputs_ : declaration.kind == ast::DeclarationKind::kParam ? params_ : states_;
@@ -172,7 +176,7 @@ void Lowering::ExecuteAssignment(const ast::Assignment& assignment) {
     if (value.poisoned()) {
       values.assign(assignment.targets.size(), Poison());
     } else if (list == nullptr || list->items->size() != assignment.targets.size()) {
-      Error(assignment.value->range,
+      Error(ErrorKind::kUnpack, assignment.value->range,
             absl::StrCat("cannot unpack ", Describe(value), " into ", assignment.targets.size(), " names"));
       values.assign(assignment.targets.size(), Poison());
     } else {
@@ -187,8 +191,9 @@ void Lowering::ExecuteAssignment(const ast::Assignment& assignment) {
       if (type && !item.poisoned()) {
         ir::Value* tensor = AsTensor(item, assignment.value->range, type->element);
         if (tensor != nullptr && tensor->type != *type) {
-          Error(target.type->range, absl::StrCat(target.name.text, " is declared ", ir::ToString(*type),
-                                                 " but computes ", ir::ToString(tensor->type)));
+          Error(ErrorKind::kDeclaredType, target.type->range,
+                absl::StrCat(target.name.text, " is declared ", ir::ToString(*type), " but computes ",
+                             ir::ToString(tensor->type)));
         }
         item = tensor == nullptr ? Item(Poison()) : Item(TensorItem{tensor});
       }
@@ -210,8 +215,9 @@ void Lowering::ExecuteNext(const ast::Next& next) {
   if (slot == nullptr) {
     const Binding* binding = scope_->Find(next.name.text);
     if (binding != nullptr && binding->item.poisoned()) return;
-    Diagnostic& diagnostic = Error(next.name.range, absl::StrCat("next is for a state, and ", next.name.text, " is ",
-                                                                 binding == nullptr ? "not declared" : "no state"));
+    Diagnostic& diagnostic = Error(ErrorKind::kNextOfNoState, next.name.range,
+                                   absl::StrCat("next is for a state, and ", next.name.text, " is ",
+                                                binding == nullptr ? "not declared" : "no state"));
     const std::string nearest = Nearest(next.name.text, states);
     if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
     return;
@@ -222,16 +228,17 @@ void Lowering::ExecuteNext(const ast::Next& next) {
     if (value.As<Number>() != nullptr && tensor->type.rank() == 0) {
       tensor = Emit(Op::kBroadcast, {tensor}, {slot->declared->type.shape});
     } else {
-      WithOperands(
-          Error(next.value->range, absl::StrCat("the next ", next.name.text, " is ", ir::ToString(tensor->type),
-                                                ", but the state is ", ir::ToString(slot->declared->type))),
-          {slot->declared, tensor});
+      WithOperands(Error(ErrorKind::kNextType, next.value->range,
+                         absl::StrCat("the next ", next.name.text, " is ", ir::ToString(tensor->type),
+                                      ", but the state is ", ir::ToString(slot->declared->type))),
+                   {slot->declared, tensor});
       return;
     }
   }
   if (slot->pending != nullptr) {
-    Error(next.name.range, absl::StrCat(next.name.text, " has a next already: there is one in ",
-                                        in_function_ ? "an apply" : "a step", ", and reads see the old value"))
+    Error(ErrorKind::kNextTwice, next.name.range,
+          absl::StrCat(next.name.text, " has a next already: there is one in ", in_function_ ? "an apply" : "a step",
+                       ", and reads see the old value"))
         .Note("the first stands", slot->next);
     return;
   }
@@ -258,7 +265,8 @@ void Lowering::BindVariables(const std::vector<ast::Identifier>& names, Item ite
         AsItems(item, where, absl::StrCat("a loop of ", names.size(), " variables runs over lists of as many items"));
     if (!list) return;
     if (list->size() != names.size()) {
-      Error(where, absl::StrCat("cannot unpack ", Describe(item), " into ", names.size(), " names"));
+      Error(ErrorKind::kUnpack, where,
+            absl::StrCat("cannot unpack ", Describe(item), " into ", names.size(), " names"));
       return;
     }
     values = *list;
@@ -272,7 +280,7 @@ bool Lowering::ExecuteFor(const ast::For& loop) {
   for (const ast::Identifier& variable : loop.variables) {
     const auto found = scope_->names.find(variable.text);
     if (found == scope_->names.end() || !found->second.declared) continue;
-    Error(variable.range, absl::StrCat(variable.text, " is declared already"))
+    Error(ErrorKind::kDeclaredTwice, variable.range, absl::StrCat(variable.text, " is declared already"))
         .Defined(variable.text, Describe(found->second.item), found->second.where);
     return false;
   }

@@ -39,7 +39,7 @@ void Lowering::ReadSettings(const ast::Train& train) {
     if (setting == nullptr) continue;
     const std::string what(NameOf(setting->kind));
     if (!seen.insert(setting->kind).second) {
-      Error(item.range, absl::StrCat(what, " is given twice"));
+      Error(ErrorKind::kRecipeLineTwice, item.range, absl::StrCat(what, " is given twice"));
       continue;
     }
     Scope outside;
@@ -49,7 +49,7 @@ void Lowering::ReadSettings(const ast::Train& train) {
         if (const auto* name = setting->value->As<ast::Name>()) {
           batch_dim_ = program_.batch_dim = name->text;
         } else {
-          Error(setting->value->range, "batch names the dim along which examples lie")
+          Error(ErrorKind::kBatchNotADim, setting->value->range, "batch names the dim along which examples lie")
               .Help("dim B = 64 in the model, batch B here");
         }
         break;
@@ -60,7 +60,7 @@ void Lowering::ReadSettings(const ast::Train& train) {
         const auto value = AsInteger(Evaluate(*setting->value), setting->value->range, what);
         if (!value) break;
         if (*value < (setting->kind == ast::SettingKind::kSeed ? 0 : 1)) {
-          Error(setting->value->range, absl::StrCat(what, " cannot be ", *value));
+          Error(ErrorKind::kRecipeNumber, setting->value->range, absl::StrCat(what, " cannot be ", *value));
         } else if (setting->kind == ast::SettingKind::kEpochs) {
           program_.epochs = value;
         } else if (setting->kind == ast::SettingKind::kSteps) {
@@ -85,7 +85,8 @@ void Lowering::ReadSettings(const ast::Train& train) {
 
 void Lowering::LowerTrain(const ast::Train& train, int unit) {
   if (!batch_dim_.empty() && program_.batch == 0) {
-    Error(train.model.range, absl::StrCat("batch ", batch_dim_, ": the model ", program_.model, " has no such dim"));
+    Error(ErrorKind::kUnknownDim, train.model.range,
+          absl::StrCat("batch ", batch_dim_, ": the model ", program_.model, " has no such dim"));
   }
   Scope& scope = kept_scopes_.emplace_back();
   scope.parent = &model_scope_;
@@ -103,12 +104,13 @@ void Lowering::LowerTrain(const ast::Train& train, int unit) {
     }
   }
   if (objectives.empty()) {
-    Error(train.model.range, "this train minimizes nothing").Help("minimize loss");
+    Error(ErrorKind::kNothingMinimized, train.model.range, "this train minimizes nothing").Help("minimize loss");
     return;
   }
   if (!early.empty()) {
     if (objectives.size() > 1) {
-      Error(early[0].second, "with several objectives an optimizer stands after the minimize that it belongs to");
+      Error(ErrorKind::kOptimizerOrder, early[0].second,
+            "with several objectives an optimizer stands after the minimize that it belongs to");
     }
     auto& optimizers = objectives[0].optimizers;
     optimizers.insert(optimizers.begin(), early.begin(), early.end());
@@ -166,11 +168,13 @@ void Lowering::NoteLeftOut(const std::vector<Objective>& objectives) {
     }
     if (trained || first == nullptr) continue;
     const bool cut = DependsOn(first->value, w, /*through_cuts=*/true);
-    program_.notes.push_back(absl::StrCat(ToString(first->where), ": note: ", w->name, " is not trained: ", first->name,
-                                          cut ? " depends on it only where no gradient passes (stop_gradient, "
-                                                "integers, comparisons); `optimizer none for "
-                                              : " does not depend on it; `optimizer none for ",
-                                          w->name, "` says so"));
+    program_.notes.push_back(
+        ir::WithKind(ErrorKind::kUntrainedParameter,
+                     absl::StrCat(ToString(first->where), ": note: ", w->name, " is not trained: ", first->name,
+                                  cut ? " depends on it only where no gradient passes (stop_gradient, "
+                                        "integers, comparisons); `optimizer none for "
+                                      : " does not depend on it; `optimizer none for ",
+                                  w->name, "` says so")));
   }
 }
 
@@ -184,9 +188,9 @@ bool Lowering::LowerObjective(Objective& objective) {
   Hint(TensorItem{objective.value}, objective.name);
   const ir::Type& type = objective.value->type;
   if (type.rank() != 0 || !ir::IsFloat(type.element)) {
-    WithOperands(
-        Error(expression.range, absl::StrCat("minimize takes a floating-point scalar, found ", ir::ToString(type))),
-        {objective.value})
+    WithOperands(Error(ErrorKind::kLossNotScalar, expression.range,
+                       absl::StrCat("minimize takes a floating-point scalar, found ", ir::ToString(type))),
+                 {objective.value})
         .Help(absl::StrCat("mean(", std::string(expression.range.text()), ")"));
     return false;
   }
@@ -200,7 +204,8 @@ bool Lowering::LowerObjective(Objective& objective) {
       if (std::find(into.begin(), into.end(), param->result()) == into.end()) into.push_back(param->result());
     }
     if (!any) {
-      Diagnostic& diagnostic = Error(pattern.range, absl::StrCat("no parameter matches ", pattern.text));
+      Diagnostic& diagnostic =
+          Error(ErrorKind::kNoParameterMatches, pattern.range, absl::StrCat("no parameter matches ", pattern.text));
       const std::string nearest = Nearest(pattern.text, all);
       if (!nearest.empty()) diagnostic.Help(absl::StrCat("did you mean ", nearest, "?"));
       if (nearest.empty()) diagnostic.Help(absl::StrCat("the parameters are ", absl::StrJoin(all, ", ")));
@@ -213,7 +218,8 @@ bool Lowering::LowerObjective(Objective& objective) {
       (reached ? objective.parameters : objective.left_out).push_back(param->result());
     }
     if (objective.parameters.empty()) {
-      Error(expression.range, absl::StrCat(objective.name, " depends on no parameter: there is nothing to train"));
+      Error(ErrorKind::kNothingToTrain, expression.range,
+            absl::StrCat(objective.name, " depends on no parameter: there is nothing to train"));
     }
   } else {
     for (const ast::Pattern& pattern : objective.minimize->wrt) {
@@ -221,7 +227,8 @@ bool Lowering::LowerObjective(Objective& objective) {
       select(pattern, objective.parameters);
       for (size_t i = known; i < objective.parameters.size(); ++i) {
         if (DependsOn(objective.value, objective.parameters[i])) continue;
-        Error(pattern.range, absl::StrCat(objective.name, " does not depend on ", objective.parameters[i]->name));
+        Error(ErrorKind::kUnusedParameter, pattern.range,
+              absl::StrCat(objective.name, " does not depend on ", objective.parameters[i]->name));
       }
     }
   }
@@ -235,10 +242,10 @@ bool Lowering::LowerObjective(Objective& objective) {
     return chosen != nullptr && IsFrozen(*chosen->first);
   });
   if (objective.optimizers.empty()) {
-    Error(objective.where, absl::StrCat("nothing says how ", objective.name, " is minimized"))
+    Error(ErrorKind::kNoOptimizer, objective.where, absl::StrCat("nothing says how ", objective.name, " is minimized"))
         .Help("optimizer sgd(lr=0.1), or optimizer adam");
   } else if (objective.parameters.empty() && diagnostics_.size() == errors) {
-    Error(objective.where,
+    Error(ErrorKind::kNothingToTrain, objective.where,
           absl::StrCat("every parameter of ", objective.name, " is frozen: there is nothing to train"));
   }
   return diagnostics_.size() == errors;

@@ -54,7 +54,8 @@ absl::optional<std::vector<std::pair<std::string, Item>>> Lowering::RecipeArgume
     Hint(item, absl::StrCat(what, ".", key));
     const Number* number = item.As<Number>();
     if (number == nullptr || std::isfinite(number->AsDouble())) continue;
-    Error(where, absl::StrCat(key, " of ", what, " is ", ToString(*number), ", and must be finite"));
+    Error(ErrorKind::kHyperParameter, where,
+          absl::StrCat(key, " of ", what, " is ", ToString(*number), ", and must be finite"));
     return absl::nullopt;
   }
   return arguments;
@@ -64,13 +65,13 @@ bool Lowering::ReadGroups(const Objective& objective, std::vector<Group>& groups
   bool rest = false;
   for (const auto& [optimizer, where] : objective.optimizers) {
     if (optimizer->parameters.empty() && std::exchange(rest, true)) {
-      Error(where, absl::StrCat("two optimizers are for all parameters of ", objective.name))
+      Error(ErrorKind::kTwoOptimizers, where, absl::StrCat("two optimizers are for all parameters of ", objective.name))
           .Help("optimizer … for *.b, say, takes some of them");
       return false;
     }
     if (IsFrozen(*optimizer)) {
       if (optimizer->every == nullptr) continue;
-      Error(optimizer->every->range, "optimizer none never updates: every has no meaning");
+      Error(ErrorKind::kRecipeNumber, optimizer->every->range, "optimizer none never updates: every has no meaning");
       return false;
     }
     const ast::Expression& expression = *optimizer->value;
@@ -80,7 +81,7 @@ bool Lowering::ReadGroups(const Objective& objective, std::vector<Group>& groups
     const LayerItem* layer = callee.As<LayerItem>();
     if (layer == nullptr || layer->layer->parameters.empty() || layer->layer->parameters[0].name.text != "w" ||
         !layer->layer->apply) {
-      Error(expression.range, absl::StrCat(Describe(callee), " is no optimizer"))
+      Error(ErrorKind::kNotAnOptimizer, expression.range, absl::StrCat(Describe(callee), " is no optimizer"))
           .Help("an optimizer is a layer whose first parameter is w and whose apply(g) returns the new w");
       return false;
     }
@@ -93,7 +94,7 @@ bool Lowering::ReadGroups(const Objective& objective, std::vector<Group>& groups
     Group group{optimizer, *layer, *std::move(arguments), nullptr};
     if (optimizer->every != nullptr) {
       const auto k = AsInteger(Evaluate(*optimizer->every), optimizer->every->range, "every");
-      if (k && *k < 1) Error(optimizer->every->range, absl::StrCat("every cannot be ", *k));
+      if (k && *k < 1) Error(ErrorKind::kRecipeNumber, optimizer->every->range, absl::StrCat("every cannot be ", *k));
       if (k && *k > 1 && entry_ == Entry::kStep) {
         group.due = EveryTime(UpdateCount(), *k, absl::StrCat("every.", *k), optimizer->every->range);
       }
@@ -153,7 +154,7 @@ bool Lowering::Clip(Objective& objective) {
     const TensorItem* tensor = limit.As<TensorItem>();
     if (limit.As<Number>() == nullptr &&
         (tensor == nullptr || !tensor->weak || !ir::IsFloat(tensor->value->type.element))) {
-      Error(expression.range,
+      Error(ErrorKind::kRecipeNumber, expression.range,
             absl::StrCat("clip takes the largest norm of all gradients together, found ", Describe(limit)))
           .Help("clip 1, clip by_value(0.5), clip by_norm(1)");
       return false;
@@ -165,7 +166,8 @@ bool Lowering::Clip(Objective& objective) {
     const Number* number = item.As<Number>();
     if (number == nullptr || !IsLibrary(function.function->name.range)) continue;
     if (std::isfinite(number->AsDouble()) && number->AsDouble() > 0) continue;
-    Error(expression.range, absl::StrCat("clip cannot be ", ToString(*number), ": nothing would be left to follow"))
+    Error(ErrorKind::kRecipeNumber, expression.range,
+          absl::StrCat("clip cannot be ", ToString(*number), ": nothing would be left to follow"))
         .Help("clip 1 shortens all gradients together to the norm 1");
     return false;
   }
@@ -176,15 +178,16 @@ bool Lowering::Clip(Objective& objective) {
   if (clipped.poisoned()) return false;
   const ListItem* list = clipped.As<ListItem>();
   if (list == nullptr || list->items->size() != objective.gradients.size()) {
-    Error(expression.range, absl::StrCat(function.function->name.text, " returns ", Describe(clipped), " for ",
-                                         objective.gradients.size(), " gradients"));
+    Error(ErrorKind::kClipResult, expression.range,
+          absl::StrCat(function.function->name.text, " returns ", Describe(clipped), " for ",
+                       objective.gradients.size(), " gradients"));
     return false;
   }
   for (size_t i = 0; i < objective.gradients.size(); ++i) {
     ir::Value* value = AsTensor((*list->items)[i], expression.range, objective.gradients[i]->type.element);
     if (value == nullptr) return false;
     if (value->type != objective.gradients[i]->type) {
-      Error(expression.range,
+      Error(ErrorKind::kClipResult, expression.range,
             absl::StrCat(function.function->name.text, " returns ", ir::ToString(value->type), " for the gradient by ",
                          objective.parameters[i]->name, ", which is ", ir::ToString(objective.gradients[i]->type)));
       return false;
@@ -207,13 +210,15 @@ absl::optional<Item> Lowering::AverageDecay() {
   const Number* number = decay.As<Number>();
   const TensorItem* tensor = decay.As<TensorItem>();
   if (number == nullptr && (tensor == nullptr || !tensor->weak || !ir::IsFloat(tensor->value->type.element))) {
-    Error(expression.range, absl::StrCat("ema takes a number that may depend on step, found ", Describe(decay)));
+    Error(ErrorKind::kRecipeNumber, expression.range,
+          absl::StrCat("ema takes a number that may depend on step, found ", Describe(decay)));
     return absl::nullopt;
   }
   if (number != nullptr && !(number->AsDouble() >= 0 && number->AsDouble() < 1)) {
-    Error(expression.range, absl::StrCat("ema cannot be ", ToString(*number),
-                                         ": it is the share of the average that "
-                                         "stays, from 0 to below 1"))
+    Error(ErrorKind::kRecipeNumber, expression.range,
+          absl::StrCat("ema cannot be ", ToString(*number),
+                       ": it is the share of the average that "
+                       "stays, from 0 to below 1"))
         .Help("ema 0.999");
     return absl::nullopt;
   }
@@ -228,7 +233,7 @@ void Lowering::Update(Objective& objective) {
   ir::Value* objective_due = nullptr;
   if (const ast::ExpressionPtr& every = objective.minimize->every; every != nullptr) {
     const auto k = AsInteger(Evaluate(*every), every->range, "every");
-    if (k && *k < 1) Error(every->range, absl::StrCat("every cannot be ", *k));
+    if (k && *k < 1) Error(ErrorKind::kRecipeNumber, every->range, absl::StrCat("every cannot be ", *k));
     if (k && *k > 1 && entry_ == Entry::kStep) {
       objective_due = EveryTime(UpdateCount(), *k, absl::StrCat("every.", *k), every->range);
     }
@@ -244,7 +249,7 @@ void Lowering::Update(Objective& objective) {
     ir::Value* w = objective.parameters[i];
     const auto* placed = objective.OptimizerOf(w->name);
     if (placed == nullptr) {
-      Error(objective.where, absl::StrCat("no optimizer is for ", w->name))
+      Error(ErrorKind::kNoOptimizer, objective.where, absl::StrCat("no optimizer is for ", w->name))
           .Help("an optimizer without `for` takes all others, and optimizer none leaves them as they are");
       continue;
     }
@@ -252,7 +257,7 @@ void Lowering::Update(Objective& objective) {
                                      [&](const Group& group) { return group.optimizer == placed->first; });
     const SourceRange where = placed->first->value->range;
     if (!updated_.insert(w).second) {
-      Error(objective.where, absl::StrCat(w->name, " is updated by two objectives"))
+      Error(ErrorKind::kUpdatedTwice, objective.where, absl::StrCat(w->name, " is updated by two objectives"))
           .Help("minimize … wrt … narrows one");
       continue;
     }
@@ -283,8 +288,9 @@ void Lowering::Update(Objective& objective) {
       const Item updated = Apply(*optimizer, {{g, TensorItem{objective.gradients[i]}}}, where);
       value = AsTensor(updated, where, w->type.element);
       if (value != nullptr && value->type != w->type) {
-        Error(where, absl::StrCat(of_, " gives ", ir::ToString(value->type), " for ", w->name, ", which is ",
-                                  ir::ToString(w->type)));
+        Error(ErrorKind::kOptimizerType, where,
+              absl::StrCat(of_, " gives ", ir::ToString(value->type), " for ", w->name, ", which is ",
+                           ir::ToString(w->type)));
         value = nullptr;
       }
     }

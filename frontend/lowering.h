@@ -15,6 +15,7 @@
 //   lower_random.cc        random bits and their keys, initialisers
 //   lower_statement.cc     declarations and statements
 //   lower_model.cc         models and their entries
+//   lower_warnings.cc       what is hardly ever meant
 //   lower_train.cc         settings and objectives of a recipe
 //   lower_update.cc        accumulation, clipping, optimizers, averages
 //   lower_metric.cc        metrics
@@ -92,9 +93,16 @@ class Lowering {
 
   // ---- lower_names.cc
   void Place(Diagnostic& diagnostic) const;
-  Diagnostic& Error(SourceRange where, std::string message) { return diagnostics_.Error(where, std::move(message)); }
-  Item Fail(SourceRange where, std::string message) {
-    Error(where, std::move(message));
+  Diagnostic& Error(ErrorKind kind, SourceRange where, absl::string_view message) {
+    return diagnostics_.Error(kind, where, message);
+  }
+  Diagnostic& Error(SourceRange where, const absl::Status& status) { return diagnostics_.Error(where, status); }
+  Item Fail(ErrorKind kind, SourceRange where, absl::string_view message) {
+    Error(kind, where, message);
+    return Poison();
+  }
+  Item Fail(SourceRange where, const absl::Status& status) {
+    Error(where, status);
     return Poison();
   }
   // Adds a line for every operand that has a name.
@@ -246,6 +254,12 @@ class Lowering {
   bool LowerObjective(Objective& objective);
   void NoteLeftOut(const std::vector<Objective>& objectives);
 
+  // ---- lower_warnings.cc
+  std::string MadeBy(const ir::Value* value) const;
+  void NoteMaker(const Item& result, const ast::Identifier& maker);
+  void WarnOfArguments(const ast::Function& function, const Item* first, SourceRange call);
+  void WarnOfPairs(absl::Span<ir::Value* const> values, SourceRange where);
+
   // ---- lower_update.cc
   struct Group;
   // The number of this step's update, from 1: an i64 scalar.
@@ -332,6 +346,7 @@ class Lowering {
   ir::Value* due_ = nullptr;     // of the step: whether this batch completes an update; null: every one does
   ir::ValueMap averages_;        // params and the averages of their values
   bool describe_ = false;
+  absl::flat_hash_map<const ir::Value*, std::string> made_by_;  // the function of the library that a value comes from
 };
 
 }  // namespace gradus::frontend

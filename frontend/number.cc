@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "frontend/expression_builder.h"
+#include "ir/error.h"
 
 namespace gradus::frontend {
 namespace {
@@ -44,15 +45,15 @@ template <typename T>
 absl::StatusOr<ir::Tensor> RoundToInteger(const Number& number, ir::DType type) {
   if (number.kind == Number::Kind::kFloat && !number.text.empty() &&
       number.text.find_first_not_of("-0123456789") == std::string::npos) {
-    return absl::InvalidArgumentError(absl::StrCat(number.text, " is out of range for ", ir::Name(type)));
+    return ir::ErrorStatus(ir::ErrorKind::kNumberRange, number.text, " is out of range for ", ir::Name(type));
   }
   if (number.kind == Number::Kind::kFloat) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(ToString(number), " is not a whole number, as ", ir::Name(type), " needs"));
+    return ir::ErrorStatus(ir::ErrorKind::kNotAWholeNumber, ToString(number), " is not a whole number, as ",
+                           ir::Name(type), " needs");
   }
   if (number.integer < static_cast<int64_t>(std::numeric_limits<T>::min()) ||
       number.integer > static_cast<int64_t>(std::numeric_limits<T>::max())) {
-    return absl::InvalidArgumentError(absl::StrCat(number.integer, " is out of range for ", ir::Name(type)));
+    return ir::ErrorStatus(ir::ErrorKind::kNumberRange, number.integer, " is out of range for ", ir::Name(type));
   }
   return ir::Tensor::Scalar<T>(static_cast<T>(number.integer));
 }
@@ -75,7 +76,7 @@ absl::StatusOr<Number> ReadNumber(const ast::Number& literal) {
     Number number = Number::Float(ReadFloat<double>(text));
     number.text = literal.text;
     if (std::isinf(number.floating) && text != "inf") {
-      return absl::InvalidArgumentError(absl::StrCat(text, " is out of range for f64"));
+      return ir::ErrorStatus(ir::ErrorKind::kNumberRange, text, " is out of range for f64");
     }
     return number;
   }
@@ -92,7 +93,7 @@ absl::StatusOr<Number> ReadNumber(const ast::Number& literal) {
     return number;
   }
   if (error != std::errc() || end != text.data() + text.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(literal.text, " is out of range for i64"));
+    return ir::ErrorStatus(ir::ErrorKind::kNumberRange, literal.text, " is out of range for i64");
   }
   return Number::Integer(static_cast<int64_t>(value));
 }
@@ -111,8 +112,8 @@ std::string ToString(const Number& number) {
 
 absl::StatusOr<ir::Tensor> RoundTo(const Number& number, ir::DType type) {
   if ((type == ir::DType::kBool) != (number.kind == Number::Kind::kBool)) {
-    return absl::InvalidArgumentError(absl::StrCat(ToString(number), " is no ", ir::Name(type),
-                                                   type == ir::DType::kBool ? "; write true or false" : ""));
+    return ir::ErrorStatus(ir::ErrorKind::kNumberForBool, ToString(number), " is no ", ir::Name(type),
+                           type == ir::DType::kBool ? "; write true or false" : "");
   }
   switch (type) {
     case ir::DType::kBool:
@@ -127,7 +128,7 @@ absl::StatusOr<ir::Tensor> RoundTo(const Number& number, ir::DType type) {
       if (number.kind == Number::Kind::kInteger) return ir::Tensor::Scalar<float>(static_cast<float>(number.integer));
       const float value = number.text.empty() ? static_cast<float>(number.floating) : ReadFloat<float>(number.text);
       if (std::isinf(value) && !std::isinf(number.floating)) {
-        return absl::InvalidArgumentError(absl::StrCat(ToString(number), " is out of range for f32"));
+        return ir::ErrorStatus(ir::ErrorKind::kNumberRange, ToString(number), " is out of range for f32");
       }
       return ir::Tensor::Scalar<float>(value);
     }

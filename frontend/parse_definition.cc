@@ -12,7 +12,7 @@ std::vector<ast::Definition> Parser::ParseDefinitions() {
     if (Accept(";")) continue;
     const SourceRange first = Peek().range;
     if (At("}")) {
-      Error(first, "there is no block for this `}` to end");
+      Error(ErrorKind::kStrayBrace, first, "there is no block for this `}` to end");
       Take();
       continue;
     }
@@ -32,7 +32,7 @@ std::optional<ast::Definition::Node> Parser::ParseDefinition() {
   if (word == "import") {
     Take();
     if (Peek().kind != TokenKind::kString) {
-      Expected("the path of a file, in double quotes");
+      Expected(ErrorKind::kUnexpectedToken, "the path of a file, in double quotes");
       return std::nullopt;
     }
     const Token path = Take();
@@ -58,7 +58,7 @@ std::optional<ast::Definition::Node> Parser::ParseDefinition() {
   if (word == "train") return ParseTrain();
   if (word == "check") return ParseCheck();
   if (word == "graph") return ParseGraph();
-  Expected("a definition (model, train, check, fn, layer, graph or import)");
+  Expected(ErrorKind::kExpectedDefinition, "a definition (model, train, check, fn, layer, graph or import)");
   return std::nullopt;
 }
 
@@ -77,7 +77,7 @@ std::optional<ast::Function> Parser::ParseFunction(ast::Identifier name) {
     function.body.push_back(std::move(result));
   } else {
     if (!At("{")) {
-      Expected("`=` and an expression, or a block");
+      Expected(ErrorKind::kUnexpectedToken, "`=` and an expression, or a block");
       return std::nullopt;
     }
     std::optional<ast::Block> body = ParseBlock("the function");
@@ -117,7 +117,9 @@ std::optional<ast::Definition::Node> Parser::ParseLayer() {
   ParseItems([&] {
     if (At("apply") && PeekAfter(1).text == "(") {
       const Token word = Take();
-      if (layer.apply) Error(word.range, "a layer has one apply").Note("the first stands", layer.apply->name.range);
+      if (layer.apply)
+        Error(ErrorKind::kApplyTwice, word.range, "a layer has one apply")
+            .Note("the first stands", layer.apply->name.range);
       std::optional<ast::Function> apply = ParseFunction({"apply", word.range});
       if (!apply) return false;
       layer.apply = *std::move(apply);
@@ -169,7 +171,7 @@ std::optional<std::vector<ast::Pattern>> Parser::ParsePatterns() {
       const bool piece = next.kind == TokenKind::kName || At("*") || At(".") || At("**");
       if (!piece || (!first && next.range.begin != range.end)) {
         if (!first) break;
-        Expected("names of parameters, such as fc2.* or *.b");
+        Expected(ErrorKind::kUnexpectedToken, "names of parameters, such as fc2.* or *.b");
         return std::nullopt;
       }
       range = range.To(Take().range);
@@ -244,6 +246,7 @@ bool Parser::ParseTrainItem(std::vector<ast::TrainItem>& items) {
     return true;
   }
   Expected(
+      ErrorKind::kExpectedRecipeLine,
       "a line of the recipe (minimize, optimizer, metric, data, validate, batch, epochs, steps, seed, accumulate, clip "
       "or ema)");
   return false;

@@ -49,7 +49,8 @@ const OperatorRow* FindOperator(const Token& token) {
 ast::ExpressionPtr Parser::Make(SourceRange range, ast::Expression::Node node) {
   const int depth = DepthOf(node);
   if (depth > ast::kMaxNesting) {
-    Error(range, absl::StrCat("this is nested more deeply than the nesting limit of ", ast::kMaxNesting))
+    Error(ErrorKind::kNestingLimit, range,
+          absl::StrCat("this is nested more deeply than the nesting limit of ", ast::kMaxNesting))
         .Help("give a part of it a name of its own");
     return nullptr;
   }
@@ -80,7 +81,8 @@ ast::ExpressionPtr Parser::ParseBinary(int minimum_precedence) {
     const SourceRange op = Peek().range;
     if (row->precedence == kComparison) {
       if (compared) {
-        Error(op, "comparisons do not chain").Help("write each comparison, joined by `and`: a < b and b < c");
+        Error(ErrorKind::kChainedComparison, op, "comparisons do not chain")
+            .Help("write each comparison, joined by `and`: a < b and b < c");
         return nullptr;
       }
       compared = true;
@@ -88,7 +90,7 @@ ast::ExpressionPtr Parser::ParseBinary(int minimum_precedence) {
     Take();
     Continue();
     if (At("=") && (row->text == "+" || row->text == "-" || row->text == "*" || row->text == "/")) {
-      Error(op, absl::StrCat("there is no operator `", row->text, "=`"))
+      Error(ErrorKind::kCompoundAssignment, op, absl::StrCat("there is no operator `", row->text, "=`"))
           .Help(absl::StrCat("bind the name again: x = x ", row->text, " …"));
       return nullptr;
     }
@@ -138,7 +140,7 @@ ast::ExpressionPtr Parser::ParsePostfix() {
       Take();
       // A name behind a point may have taken further points with it: `f(x).shape`, `a[0].b.T`.
       if (Peek().kind != TokenKind::kName) {
-        Expected("a name after `.`");
+        Expected(ErrorKind::kExpectedName, "a name after `.`");
         return nullptr;
       }
       const Token name = Take();
@@ -175,7 +177,7 @@ ast::ExpressionPtr Parser::ParsePrimary() {
       if (next.text == "[") return ParseBracketed();
       break;
     case TokenKind::kNote:
-      if (Diagnostic* error = Expected("an expression")) {
+      if (Diagnostic* error = Expected(ErrorKind::kExpectedExpression, "an expression")) {
         error->Help("`|` starts the note of a printed statement; the logical or is written `or`");
       }
       return nullptr;
@@ -185,11 +187,12 @@ ast::ExpressionPtr Parser::ParsePrimary() {
   const Token& found = Peek();
   if (found.starts_line && at_ > 0 && open_brackets_ == 0 && found.kind != TokenKind::kError) {
     // The line before goes on after its last token, but this one does not.
-    Error(last_, absl::StrCat("expected an expression after `", last_.text(), "`, found ", Describe(found),
-                              " on the next line"));
+    Error(ErrorKind::kExpectedExpression, last_,
+          absl::StrCat("expected an expression after `", last_.text(), "`, found ", Describe(found),
+                       " on the next line"));
     return nullptr;
   }
-  Expected("an expression");
+  Expected(ErrorKind::kExpectedExpression, "an expression");
   return nullptr;
 }
 
@@ -210,7 +213,7 @@ ast::ExpressionPtr Parser::ParseName() {
       Take();
       return Make(range, ast::None{});
     }
-    Expected("an expression");
+    Expected(ErrorKind::kExpectedExpression, "an expression");
     return nullptr;
   }
   Take();
@@ -242,7 +245,8 @@ ast::ExpressionPtr Parser::ParseParenthesized() {
     if (At(",")) tuple = true;
   } while (Accept(","));
   if (!At(")")) {
-    if (Diagnostic* error = Expected("`)` or `,`")) error->Note("the `(` was opened", first);
+    if (Diagnostic* error = Expected(ErrorKind::kUnclosedBracket, "`)` or `,`"))
+      error->Note("the `(` was opened", first);
     return nullptr;
   }
   Take();
@@ -270,7 +274,8 @@ ast::ExpressionPtr Parser::ParseBracketed() {
     }
     items.push_back(std::move(item));
     if (!Accept(",") && !At("]")) {
-      if (Diagnostic* error = Expected("`]` or `,`")) error->Note("the `[` was opened", first);
+      if (Diagnostic* error = Expected(ErrorKind::kUnclosedBracket, "`]` or `,`"))
+        error->Note("the `[` was opened", first);
       return nullptr;
     }
   }
@@ -293,7 +298,7 @@ std::optional<std::vector<ast::Argument>> Parser::ParseArguments() {
       argument.name = *std::move(name);
       Take();
     } else if (!arguments.empty() && !arguments.back().name.text.empty()) {
-      Error(Peek().range, "an argument without a name cannot follow one with a name");
+      Error(ErrorKind::kPositionalAfterNamed, Peek().range, "an argument without a name cannot follow one with a name");
       return std::nullopt;
     }
     argument.value = ParseExpression();
@@ -301,13 +306,15 @@ std::optional<std::vector<ast::Argument>> Parser::ParseArguments() {
     if (named) {
       for (const ast::Argument& other : arguments) {
         if (other.name.text != argument.name.text) continue;
-        Error(argument.name.range, absl::StrCat("the argument `", argument.name.text, "` is given twice"));
+        Error(ErrorKind::kArgumentTwice, argument.name.range,
+              absl::StrCat("the argument `", argument.name.text, "` is given twice"));
         return std::nullopt;
       }
     }
     arguments.push_back(std::move(argument));
     if (!Accept(",") && !At(")")) {
-      if (Diagnostic* error = Expected("`)` or `,`")) error->Note("the `(` was opened", first);
+      if (Diagnostic* error = Expected(ErrorKind::kUnclosedBracket, "`)` or `,`"))
+        error->Note("the `(` was opened", first);
       return std::nullopt;
     }
   }
@@ -326,7 +333,7 @@ std::optional<std::vector<ast::Parameter>> Parser::ParseParameters() {
     if (!name) return std::nullopt;
     for (const ast::Parameter& other : parameters) {
       if (other.name.text != name->text) continue;
-      Error(name->range, absl::StrCat("two parameters are called `", name->text, "`"));
+      Error(ErrorKind::kParameterTwice, name->range, absl::StrCat("two parameters are called `", name->text, "`"));
       return std::nullopt;
     }
     parameter.name = *std::move(name);
@@ -334,13 +341,15 @@ std::optional<std::vector<ast::Parameter>> Parser::ParseParameters() {
       parameter.default_value = ParseExpression();
       if (!parameter.default_value) return std::nullopt;
     } else if (!parameters.empty() && parameters.back().default_value) {
-      Error(parameter.name.range, absl::StrCat("`", parameter.name.text, "` needs a default value, because `",
-                                               parameters.back().name.text, "` has one"));
+      Error(ErrorKind::kDefaultMissing, parameter.name.range,
+            absl::StrCat("`", parameter.name.text, "` needs a default value, because `", parameters.back().name.text,
+                         "` has one"));
       return std::nullopt;
     }
     parameters.push_back(std::move(parameter));
     if (!Accept(",") && !At(")")) {
-      if (Diagnostic* error = Expected("`)` or `,`")) error->Note("the `(` was opened", first);
+      if (Diagnostic* error = Expected(ErrorKind::kUnclosedBracket, "`)` or `,`"))
+        error->Note("the `(` was opened", first);
       return std::nullopt;
     }
   }
@@ -360,7 +369,8 @@ ast::ExpressionPtr Parser::ParseIndex(ExpressionPtr object) {
     items.push_back(*std::move(item));
   } while (Accept(","));
   if (!At("]")) {
-    if (Diagnostic* error = Expected("`]`, `,` or `:`")) error->Note("the `[` was opened", open);
+    if (Diagnostic* error = Expected(ErrorKind::kUnclosedBracket, "`]`, `,` or `:`"))
+      error->Note("the `[` was opened", open);
     return nullptr;
   }
   Take();

@@ -31,7 +31,7 @@ bool BeginsDefinition(absl::string_view word) {
 std::optional<ast::Identifier> Parser::DefinedName(absl::string_view what) {
   const Token& next = Peek();
   if (next.kind != TokenKind::kName) {
-    Diagnostic* error = Expected(what);
+    Diagnostic* error = Expected(ErrorKind::kExpectedName, what);
     if (error && next.kind == TokenKind::kFloat && (next.text == "inf" || next.text == "nan")) {
       error->Note(absl::StrCat("`", next.text, "` is a number"));
     }
@@ -39,21 +39,22 @@ std::optional<ast::Identifier> Parser::DefinedName(absl::string_view what) {
   }
   const absl::string_view name = next.text;
   if (IsReserved(name)) {
-    Error(next.range, absl::StrCat("`", name, "` cannot be a name: it is a reserved word"));
+    Error(ErrorKind::kReservedName, next.range, absl::StrCat("`", name, "` cannot be a name: it is a reserved word"));
     return std::nullopt;
   }
   if (IsTypeName(name)) {
-    Error(next.range, absl::StrCat("`", name, "` cannot be a name: it is a type"));
+    Error(ErrorKind::kReservedName, next.range, absl::StrCat("`", name, "` cannot be a name: it is a type"));
     return std::nullopt;
   }
   if (!in_graph_ && name.find_first_of(".'") != absl::string_view::npos) {
-    Error(next.range,
+    Error(ErrorKind::kNameWithPoint, next.range,
           absl::StrCat("a model cannot define `", name, "`: names with a point or a prime are given by the compiler"))
-        .Help("use a name of letters, digits and _");
+        .Help(absl::StartsWith(name, "self.") ? "what a layer owns is called by its name alone"
+                                              : "use a name of letters, digits and _");
     return std::nullopt;
   }
   if (absl::EndsWith(name, ".T") || absl::EndsWith(name, ".shape")) {
-    Error(next.range,
+    Error(ErrorKind::kReservedName, next.range,
           absl::StrCat("`", name, "` cannot be defined: `.T` and `.shape` at the end of a name are what a value has"));
     return std::nullopt;
   }
@@ -64,7 +65,7 @@ std::optional<ast::Identifier> Parser::DefinedName(absl::string_view what) {
 std::optional<ast::Identifier> Parser::MentionedName(absl::string_view what) {
   const Token& next = Peek();
   if (next.kind != TokenKind::kName || IsReserved(next.text)) {
-    Expected(what);
+    Expected(ErrorKind::kExpectedName, what);
     return std::nullopt;
   }
   const Token token = Take();
@@ -127,7 +128,7 @@ std::optional<ast::Statement> Parser::ParseStatement() {
 
 bool Parser::EndStatement(absl::string_view after) {
   if (Accept(";") || At("}") || Peek().kind == TokenKind::kNewline || Peek().kind == TokenKind::kEnd) return true;
-  Expected(absl::StrCat("the end of the line after ", after));
+  Expected(ErrorKind::kExpectedEndOfLine, absl::StrCat("the end of the line after ", after));
   return false;
 }
 
@@ -159,7 +160,8 @@ std::optional<ast::Statement::Node> Parser::ParseStatementNode() {
       second.kind == TokenKind::kPunctuation && (second.text == "=" || second.text == ":" || second.text == ",");
   if (!binds && !second.starts_line) {
     if (BeginsDefinition(word) && second.kind == TokenKind::kName) {
-      Error(next.range, absl::StrCat("a definition (`", word, " ", second.text, "`) cannot stand inside a block"))
+      Error(ErrorKind::kNestedDefinition, next.range,
+            absl::StrCat("a definition (`", word, " ", second.text, "`) cannot stand inside a block"))
           .Help("perhaps the block before it lacks its `}`");
       return std::nullopt;
     }
@@ -224,7 +226,7 @@ std::optional<ast::Statement::Node> Parser::ParseAssignment() {
     assignment.targets.push_back(std::move(target));
   } while (Accept(","));
   if (!Accept("=")) {
-    if (Diagnostic* error = Expected("`=`")) {
+    if (Diagnostic* error = Expected(ErrorKind::kExpectedAssignment, "`=`")) {
       if (Peek().kind == TokenKind::kPunctuation && (Peek().text == "(" || Peek().text == "[" || Peek().text == ".")) {
         error->Help("a statement binds a name to its value: name = expression");
       }
@@ -301,7 +303,7 @@ std::optional<ast::TypeExpression> Parser::ParseType() {
     if (!type.like || !Expect(")", "after the value")) return std::nullopt;
   } else if (!IsTypeName(element->text)) {
     const absl::string_view meant = OurNameOf(element->text);
-    Error(element->range, absl::StrCat("`", element->text, "` is not a type"))
+    Error(ErrorKind::kUnknownType, element->range, absl::StrCat("`", element->text, "` is not a type"))
         .Help(meant.empty()
                   ? "the types are bool, u8, i32, i64, bf16, f32, f64 and float, with sizes as in float[64,10]"
                   : absl::StrCat("write ", meant));
@@ -390,7 +392,8 @@ std::optional<ast::Note> Parser::ParseNote() {
     }
   }
   if (i < words.size() || words.empty()) {
-    Error(token.range, words.empty() ? "an empty note" : absl::StrCat("`", words[i], "` does not belong in a note"))
+    Error(ErrorKind::kNoteSyntax, token.range,
+          words.empty() ? "an empty note" : absl::StrCat("`", words[i], "` does not belong in a note"))
         .Help(
             "a note reads | [of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES …]; the logical or is "
             "written `or`");

@@ -60,23 +60,25 @@ bool Parser::Accept(absl::string_view text) {
 
 bool Parser::Expect(absl::string_view text, absl::string_view purpose) {
   if (Accept(text)) return true;
-  Expected(absl::StrCat("`", text, "`", purpose.empty() ? "" : " ", purpose));
+  Expected(ErrorKind::kUnexpectedToken, absl::StrCat("`", text, "`", purpose.empty() ? "" : " ", purpose));
   return false;
 }
 
-Diagnostic* Parser::Expected(absl::string_view what) {
+Diagnostic* Parser::Expected(ErrorKind kind, absl::string_view what) {
   const Token& found = Peek();
   if (found.kind == TokenKind::kError) return nullptr;
   // Where the text ends, the caret stands behind its last token.
   const SourceRange end{&source_, last_.end, last_.end};
-  return &Error(found.kind == TokenKind::kEnd ? end : found.range,
-                absl::StrCat("expected ", what, ", found ", Describe(found)));
+  Diagnostic& error = Error(kind, found.kind == TokenKind::kEnd ? end : found.range,
+                            absl::StrCat("expected ", what, ", found ", Describe(found)));
+  if (const std::string advice = Advice(kind); !advice.empty()) error.Help(advice);
+  return &error;
 }
 
 Parser::Nesting::Nesting(Parser& parser) : parser_(parser), ok_(++parser.nesting_ <= ast::kMaxNesting) {
   if (!ok_) {
     parser_
-        .Error(parser_.tokens_[parser_.at_].range,
+        .Error(ErrorKind::kNestingLimit, parser_.tokens_[parser_.at_].range,
                absl::StrCat("this is nested more deeply than the nesting limit of ", ast::kMaxNesting))
         .Help("give a part of it a name of its own");
   }

@@ -41,8 +41,12 @@ class Parser {
   SourceRange Since(SourceRange first) const { return first.To(last_); }
 
   // Reports at the next token: `expected WHAT, found …`; nothing where the lexer has spoken already.
-  Diagnostic* Expected(absl::string_view what);
-  Diagnostic& Error(SourceRange where, std::string message) { return diagnostics_.Error(where, std::move(message)); }
+  Diagnostic* Expected(ErrorKind kind, absl::string_view what);
+  // For that report: how it is said here, where the text looks like another language (parse_advice.cc); or empty.
+  std::string Advice(ErrorKind kind);
+  Diagnostic& Error(ErrorKind kind, SourceRange where, absl::string_view message) {
+    return diagnostics_.Error(kind, where, message);
+  }
   // One level deeper while it lives; ok() is false, and reported, beyond the limit.
   class Nesting;
 
@@ -150,7 +154,7 @@ void Parser::ParseItems(ParseItem parse_item) {
     if (Peek().kind == TokenKind::kEnd) {
       // Once, for the innermost of the open blocks.
       if (!std::exchange(end_reported_, true)) {
-        if (Diagnostic* error = Expected("`}`")) error->Note("the block was opened", open);
+        if (Diagnostic* error = Expected(ErrorKind::kUnclosedBlock, "`}`")) error->Note("the block was opened", open);
       }
       break;
     }

@@ -1,6 +1,7 @@
 #include "frontend/program.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <map>
 
@@ -62,7 +63,7 @@ class Loader {
       const auto report = [&](int kind, const ast::Identifier& name) {
         const auto [first, fresh] = known.emplace(std::pair(kind, name.text), name.range);
         if (fresh) return;
-        diagnostics_.Error(name.range, absl::StrCat(name.text, " is defined already"))
+        diagnostics_.Error(ErrorKind::kDeclaredTwice, name.range, absl::StrCat(name.text, " is defined already"))
             .Note("it is first defined", first->second);
       };
       if (const auto* function = definition.As<ast::Function>()) report(0, function->name);
@@ -74,32 +75,25 @@ class Loader {
     }
   }
 
-  // -1 after an error.
-  int Import(const std::string& path, SourceRange where) {
+  // -1 after an error. A file that imports itself, however it spells its path, is the unit that it is already.
+  int Import(const std::string& wanted, SourceRange where) {
+    const std::string path = std::filesystem::path(wanted).lexically_normal().string();
     for (size_t i = 0; i < module_.units.size(); ++i) {
       if (!module_.units[i]->library && module_.units[i]->file.source != nullptr &&
-          module_.units[i]->file.source->path() == path) {
+          std::filesystem::path(module_.units[i]->file.source->path()).lexically_normal() == path) {
         return static_cast<int>(i);
       }
     }
-    if (std::find(open_.begin(), open_.end(), path) != open_.end()) {
-      diagnostics_.Error(where, absl::StrCat(path, " imports itself"));
-      return -1;
-    }
     auto source = SourceFile::Read(path);
     if (!source.ok()) {
-      diagnostics_.Error(where, std::string(source.status().message()));
+      diagnostics_.Error(where, source.status());
       return -1;
     }
-    open_.push_back(path);
-    const int index = Add(*std::move(source), false);
-    open_.pop_back();
-    return index;
+    return Add(*std::move(source), false);
   }
 
   Module module_;
   Diagnostics diagnostics_;
-  std::vector<std::string> open_;
 };
 
 }  // namespace

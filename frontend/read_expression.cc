@@ -18,7 +18,7 @@ std::optional<Operand> GraphReader::ReadExpression(const ast::Expression& e) {
   if (const auto* node = e.As<ast::Number>()) {
     absl::StatusOr<Number> number = ReadNumber(*node);
     if (number.ok()) return Operand{*std::move(number), e.range, ""};
-    diagnostics_.Error(e.range, std::string(number.status().message()));
+    diagnostics_.Error(e.range, number.status());
     return std::nullopt;
   }
   if (const auto* node = e.As<ast::Unary>()) {
@@ -35,7 +35,8 @@ std::optional<Operand> GraphReader::ReadExpression(const ast::Expression& e) {
   if (const auto* node = e.As<ast::Index>()) return ReadIndex(e, *node);
   if (const auto* node = e.As<ast::Member>()) {
     if (node->member.text != "T") {
-      diagnostics_.Error(node->member.range, absl::StrCat("a value of a graph has no `.", node->member.text, "`"));
+      diagnostics_.Error(ErrorKind::kGraphSyntax, node->member.range,
+                         absl::StrCat("a value of a graph has no `.", node->member.text, "`"));
       return std::nullopt;
     }
     std::optional<Operand> x = ReadTyped(*node->object);
@@ -53,14 +54,14 @@ std::optional<Operand> GraphReader::ReadExpression(const ast::Expression& e) {
   }
   if (const auto* node = e.As<ast::Region>()) {
     diagnostics_.Error(
-        node->kind.range,
+        ErrorKind::kGraphSyntax, node->kind.range,
         absl::StrCat("`", node->kind.text, "` with a block stands alone: name = ", node->kind.text, "(…) { … }"));
     return std::nullopt;
   }
   if (e.As<ast::Scan>()) return Refuse(e.range, "`scan`"), std::nullopt;
   if (e.As<ast::Cond>()) return Refuse(e.range, "`cond`"), std::nullopt;
   if (e.As<ast::While>()) return Refuse(e.range, "`while`"), std::nullopt;
-  diagnostics_.Error(e.range, "this has no meaning in a graph");
+  diagnostics_.Error(ErrorKind::kGraphSyntax, e.range, "this has no meaning in a graph");
   return std::nullopt;
 }
 
@@ -85,7 +86,8 @@ ir::Value* GraphReader::Find(const std::string& name, SourceRange where) {
   const auto found = scope_->values.find(name);
   if (found != scope_->values.end()) return found->second;
   if (scope_->failed.contains(name)) return nullptr;
-  Diagnostic& error = diagnostics_.Error(where, absl::StrCat("`", name, "` is not defined"));
+  Diagnostic& error =
+      diagnostics_.Error(ErrorKind::kUndefinedValue, where, absl::StrCat("`", name, "` is not defined"));
   if (scope_->region && body_.values.contains(name)) {
     error.Help(
         absl::StrCat("a region sees nothing but its operands and its own values: add ", name, " to the operands"));
@@ -105,7 +107,7 @@ ir::Value* GraphReader::Find(const std::string& name, SourceRange where) {
 
 ir::Value* GraphReader::ReadValue(const ast::Expression& e, absl::string_view what) {
   if (const auto* name = e.As<ast::Name>()) return Find(name->text, e.range);
-  diagnostics_.Error(e.range, absl::StrCat(what, " takes values by name"));
+  diagnostics_.Error(ErrorKind::kGraphSyntax, e.range, absl::StrCat(what, " takes values by name"));
   return nullptr;
 }
 
@@ -129,7 +131,7 @@ std::optional<Operand> GraphReader::ReadBinary(const ast::Expression& e, const a
 std::optional<Operand> GraphReader::ReadCall(const ast::Expression& e, const ast::Call& call) {
   const auto* name = call.callee->As<ast::Name>();
   if (!name) {
-    diagnostics_.Error(call.callee->range, "only operations can be called in a graph");
+    diagnostics_.Error(ErrorKind::kGraphSyntax, call.callee->range, "only operations can be called in a graph");
     return std::nullopt;
   }
   const SourceRange callee = call.callee->range;
@@ -144,20 +146,22 @@ std::optional<Operand> GraphReader::ReadCall(const ast::Expression& e, const ast
   if (const absl::optional<ir::DType> type = ir::ParseDType(name->text)) {
     if (arguments.size() == 1 && arguments[0].name.empty())
       return Result(e, expressions_.Cast(callee, *type, arguments[0]));
-    diagnostics_.Error(callee, absl::StrCat(name->text, "(x) converts one value"));
+    diagnostics_.Error(ErrorKind::kConversionArguments, callee, absl::StrCat(name->text, "(x) converts one value"));
     return std::nullopt;
   }
   const absl::optional<ir::Op> op = ir::FindMnemonic(name->text);
   if (!op) {
     std::vector<std::string> mnemonics;
     for (const ir::OpInfo& info : ir::AllOps()) mnemonics.emplace_back(info.mnemonic);
-    Diagnostic& error = diagnostics_.Error(callee, absl::StrCat("there is no operation `", name->text, "`"));
+    Diagnostic& error = diagnostics_.Error(ErrorKind::kUnknownOperation, callee,
+                                           absl::StrCat("there is no operation `", name->text, "`"));
     const std::string nearest = Nearest(name->text, mnemonics);
     if (!nearest.empty()) error.Help(absl::StrCat("did you mean `", nearest, "`?"));
     return std::nullopt;
   }
   if (ir::Info(*op).family == ir::OpFamily::kSpecial || *op == ir::Op::kConstant) {
-    diagnostics_.Error(callee, absl::StrCat("`", name->text, "` cannot be called inside an expression"));
+    diagnostics_.Error(ErrorKind::kGraphSyntax, callee,
+                       absl::StrCat("`", name->text, "` cannot be called inside an expression"));
     return std::nullopt;
   }
   return Result(e, expressions_.Call(callee, *op, std::move(arguments)));
@@ -206,7 +210,7 @@ std::optional<int64_t> GraphReader::ReadInteger(const ast::Expression& e, absl::
   if (const auto* literal = magnitude.As<ast::Number>()) {
     const absl::StatusOr<Number> number = ReadNumber(*literal);
     if (!number.ok()) {
-      diagnostics_.Error(e.range, std::string(number.status().message()));
+      diagnostics_.Error(e.range, number.status());
       return std::nullopt;
     }
     if (number->kind == Number::Kind::kInteger) value = number->integer;
@@ -215,7 +219,7 @@ std::optional<int64_t> GraphReader::ReadInteger(const ast::Expression& e, absl::
     if (dim != dims_.end()) value = dim->second;
   }
   if (!value) {
-    diagnostics_.Error(e.range, absl::StrCat(what, " is a whole number or a dim in a graph"));
+    diagnostics_.Error(ErrorKind::kNotStatic, e.range, absl::StrCat(what, " is a whole number or a dim in a graph"));
     return std::nullopt;
   }
   return negative ? -*value : *value;

@@ -8,6 +8,7 @@
 #include "frontend/literal.h"
 #include "frontend/parser.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/verifier.h"
 
@@ -29,7 +30,7 @@ GraphReader::GraphReader(ir::Graph& graph, Diagnostics& diagnostics)
       }) {}
 
 bool GraphReader::Refuse(SourceRange where, absl::string_view what) {
-  diagnostics_.Error(where, absl::StrCat(what, " is not supported yet"));
+  diagnostics_.Error(ErrorKind::kNotThereYet, where, absl::StrCat(what, " is not supported yet"));
   return false;
 }
 
@@ -45,7 +46,7 @@ void GraphReader::Read(const ast::Graph& ast) {
   if (!diagnostics_.ok()) return;
   ir::NameUnnamed(graph_);
   const absl::Status verified = ir::Verify(graph_);
-  if (!verified.ok()) diagnostics_.Error(ast.name.range, std::string(verified.message()));
+  if (!verified.ok()) diagnostics_.Error(ast.name.range, verified);
 }
 
 // numerics 1 [frozen] [target avx512 l1 49152 l2 1048576] [threads 2] [arena 1234] [scratch 0]
@@ -56,12 +57,14 @@ void GraphReader::ReadHeader(const ast::Graph& ast) {
   };
   auto number = [&](size_t i, int64_t least) {
     if (i >= ast.header.size()) {
-      diagnostics_.Error(ast.header[i - 1]->range, absl::StrCat("`", word(i - 1), "` needs a number"));
+      diagnostics_.Error(ErrorKind::kGraphHeader, ast.header[i - 1]->range,
+                         absl::StrCat("`", word(i - 1), "` needs a number"));
       return least;
     }
     const std::optional<int64_t> value = ReadInteger(*ast.header[i], word(i - 1));
     if (value && *value < least) {
-      diagnostics_.Error(ast.header[i]->range, absl::StrCat(word(i - 1), " must be at least ", least));
+      diagnostics_.Error(ErrorKind::kGraphHeader, ast.header[i]->range,
+                         absl::StrCat(word(i - 1), " must be at least ", least));
     }
     return value ? std::max(*value, least) : least;
   };
@@ -74,11 +77,12 @@ void GraphReader::ReadHeader(const ast::Graph& ast) {
       numerics = true;
       const int64_t version = number(++i, 1);
       if (version != 1)
-        diagnostics_.Error(ast.header[i]->range, absl::StrCat("this compiler knows numerics 1, not ", version));
+        diagnostics_.Error(ErrorKind::kGraphHeader, ast.header[i]->range,
+                           absl::StrCat("this compiler knows numerics 1, not ", version));
     } else if (key == "target") {
       const absl::optional<ir::Isa> isa = ir::ParseIsa(word(++i));
       if (!isa) {
-        diagnostics_.Error(ast.header[std::min(i, ast.header.size() - 1)]->range,
+        diagnostics_.Error(ErrorKind::kUnknownTarget, ast.header[std::min(i, ast.header.size() - 1)]->range,
                            "the targets are baseline, avx2 and avx512");
         continue;
       }
@@ -92,12 +96,13 @@ void GraphReader::ReadHeader(const ast::Graph& ast) {
     } else if (key == "scratch") {
       graph_.scratch_bytes = number(++i, 0);
     } else {
-      diagnostics_.Error(ast.header[i]->range, "expected numerics, frozen, target, l1, l2, threads, arena or scratch");
+      diagnostics_.Error(ErrorKind::kGraphHeader, ast.header[i]->range,
+                         "expected numerics, frozen, target, l1, l2, threads, arena or scratch");
       return;
     }
   }
   if (!numerics)
-    diagnostics_.Error(ast.name.range,
+    diagnostics_.Error(ErrorKind::kGraphHeader, ast.name.range,
                        absl::StrCat("the graph says no version: graph ", ast.name.text, " numerics 1 { … }"));
 }
 
@@ -122,7 +127,7 @@ bool GraphReader::ReadNode(const ast::Statement& s) {
     scope_->builder.SetSection(node->name.text == "none" ? "" : node->name.text);
     return true;
   }
-  diagnostics_.Error(s.range, "this statement has no meaning in a graph");
+  diagnostics_.Error(ErrorKind::kGraphSyntax, s.range, "this statement has no meaning in a graph");
   return false;
 }
 
@@ -130,7 +135,8 @@ bool GraphReader::ReadDim(const ast::Dim& dim) {
   const std::optional<int64_t> value = ReadInteger(*dim.value, "a dim");
   if (!value) return false;
   if (!dims_.emplace(dim.name.text, *value).second) {
-    diagnostics_.Error(dim.name.range, absl::StrCat("`", dim.name.text, "` is defined twice"));
+    diagnostics_.Error(ErrorKind::kDeclaredTwice, dim.name.range,
+                       absl::StrCat("`", dim.name.text, "` is defined twice"));
     return false;
   }
   graph_.dims.push_back({dim.name.text, *value});
@@ -140,7 +146,7 @@ bool GraphReader::ReadDim(const ast::Dim& dim) {
 bool GraphReader::Define(const ast::Identifier& name, ir::Value* value) {
   const auto [entry, fresh] = scope_->values.emplace(name.text, value);
   if (!fresh) {
-    diagnostics_.Error(name.range, absl::StrCat("`", name.text, "` is defined twice"))
+    diagnostics_.Error(ErrorKind::kDeclaredTwice, name.range, absl::StrCat("`", name.text, "` is defined twice"))
         .Defined(name.text, ir::ToString(entry->second->type), places_[entry->second]);
     return false;
   }
@@ -152,7 +158,9 @@ bool GraphReader::Define(const ast::Identifier& name, ir::Value* value) {
 std::optional<ir::Type> GraphReader::ReadType(const ast::TypeExpression& type) {
   const absl::optional<ir::DType> element = ir::ParseDType(type.element.text);
   if (!element) {
-    diagnostics_.Error(type.element.range, absl::StrCat("`", type.element.text, "` is no type of a graph"))
+    diagnostics_
+        .Error(ErrorKind::kUnknownType, type.element.range,
+               absl::StrCat("`", type.element.text, "` is no type of a graph"))
         .Help("the types of a graph are bool, u8, i32, i64, f32 and f64");
     return std::nullopt;
   }
@@ -168,7 +176,7 @@ std::optional<ir::Type> GraphReader::ReadType(const ast::TypeExpression& type) {
 bool GraphReader::ReadDeclaration(const ast::Statement& s, const ast::Declaration& declaration) {
   for (const auto& other : graph_.body.statements) {
     if (ir::IsDeclaration(other->op)) continue;
-    diagnostics_.Error(s.range, "declarations stand before all other statements");
+    diagnostics_.Error(ErrorKind::kDeclarationOrder, s.range, "declarations stand before all other statements");
     return false;
   }
   const std::optional<ir::Type> type = ReadType(declaration.type);
@@ -180,7 +188,7 @@ bool GraphReader::ReadDeclaration(const ast::Statement& s, const ast::Declaratio
   ir::Value* value = scope_->builder.Declare(op, declaration.name.text, *type, initial);
   const absl::Status valid = ir::InferTypes(*value->definition).status();
   if (!valid.ok()) {
-    diagnostics_.Error(declaration.type.range, std::string(valid.message()));
+    diagnostics_.Error(declaration.type.range, valid);
     return false;
   }
   if (s.note) value->definition->note.aliases = s.note->aliases;
@@ -190,8 +198,9 @@ bool GraphReader::ReadDeclaration(const ast::Statement& s, const ast::Declaratio
 bool GraphReader::AddArena(const ast::Statement& s, ir::Statement& statement) {
   if (!s.note || s.note->arena.empty()) return true;
   if (s.note->arena.size() != statement.results.size()) {
-    diagnostics_.Error(s.note->range, absl::StrCat("a place in the arena for each result: ", statement.results.size(),
-                                                   ", found ", s.note->arena.size()));
+    diagnostics_.Error(ErrorKind::kArenaPlaces, s.note->range,
+                       absl::StrCat("a place in the arena for each result: ", statement.results.size(), ", found ",
+                                    s.note->arena.size()));
     return false;
   }
   for (size_t i = 0; i < statement.results.size(); ++i) {
@@ -204,7 +213,7 @@ bool GraphReader::AddArena(const ast::Statement& s, ir::Statement& statement) {
 bool GraphReader::Finish(const ast::Statement& s, const ast::Assignment& assignment, ir::Statement& statement) {
   if (statement.results.size() != assignment.targets.size()) {
     diagnostics_.Error(
-        assignment.value->range,
+        ErrorKind::kUnpack, assignment.value->range,
         absl::StrCat("this gives ", statement.results.size(), statement.results.size() == 1 ? " value" : " values",
                      " for ", assignment.targets.size(), assignment.targets.size() == 1 ? " name" : " names"));
     return false;
@@ -216,7 +225,7 @@ bool GraphReader::Finish(const ast::Statement& s, const ast::Assignment& assignm
     if (target.type) {
       const std::optional<ir::Type> type = ReadType(*target.type);
       if (type && *type != value->type) {
-        diagnostics_.Error(target.type->range,
+        diagnostics_.Error(ErrorKind::kDeclaredType, target.type->range,
                            absl::StrCat("`", target.name.text, "` is declared ", ir::ToString(*type),
                                         ", but its value is ", ir::ToString(value->type)));
       }
@@ -243,7 +252,7 @@ bool GraphReader::ReadAssignment(const ast::Statement& s, const ast::Assignment&
   const ast::Target& target = assignment.targets.front();
   if (IsLiteral(e)) {
     if (!target.type) {
-      diagnostics_.Error(e.range, "a literal needs a type here")
+      diagnostics_.Error(ErrorKind::kUntypedNumber, e.range, "a literal needs a type here")
           .Help(absl::StrCat("write it, as in ", target.name.text, " : f32 = …"));
       return false;
     }
@@ -256,7 +265,7 @@ bool GraphReader::ReadAssignment(const ast::Statement& s, const ast::Assignment&
   const std::optional<Operand> value = ReadExpression(e);
   if (!value) return false;
   if (!value->tensor()) {
-    diagnostics_.Error(e.range, "a statement of a graph computes a value");
+    diagnostics_.Error(ErrorKind::kGraphSyntax, e.range, "a statement of a graph computes a value");
     return false;
   }
   if (!value->tensor()->name.empty() || !value->tensor()->definition) {  // a copy
@@ -272,7 +281,8 @@ bool GraphReader::ReadNext(const ast::Statement& s, const ast::Next& next) {
   const std::optional<Operand> value = ReadTyped(*next.value);
   if (!state || !value) return false;
   if (!value->tensor()) {
-    diagnostics_.Error(next.value->range, "the next value of a state is a value; a number needs a type, as in f32(0)");
+    diagnostics_.Error(ErrorKind::kUntypedNumber, next.value->range,
+                       "the next value of a state is a value; a number needs a type, as in f32(0)");
     return false;
   }
   auto statement = std::make_unique<ir::Statement>();
@@ -300,14 +310,14 @@ bool GraphReader::ReadOutput(const ast::Output& output) {
       value = Find(name->text, e.range);
       if (given.empty()) given = name->text;
     } else if (given.empty()) {
-      diagnostics_.Error(e.range, "an output has a name").Help("give it one: output y = …");
+      diagnostics_.Error(ErrorKind::kGraphSyntax, e.range, "an output has a name").Help("give it one: output y = …");
     } else if (const std::optional<Operand> operand = ReadExpression(e)) {
       value = operand->tensor();
-      if (!value) diagnostics_.Error(e.range, "an output is a value");
+      if (!value) diagnostics_.Error(ErrorKind::kGraphSyntax, e.range, "an output is a value");
     }
     for (const ir::Output& other : graph_.outputs) {
       if (other.name != given) continue;
-      diagnostics_.Error(e.range, absl::StrCat("there are two outputs `", given, "`"));
+      diagnostics_.Error(ErrorKind::kOutputTwice, e.range, absl::StrCat("there are two outputs `", given, "`"));
       value = nullptr;
     }
     if (value) {
@@ -329,8 +339,8 @@ absl::StatusOr<ir::Graph> ReadGraph(std::shared_ptr<const SourceFile> source) {
   ASSIGN_OR_RETURN(const ast::File file, Parse(std::move(source)));
   const ast::Graph* graph = file.definitions.size() == 1 ? file.definitions[0].As<ast::Graph>() : nullptr;
   if (!graph) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(file.source->path(), ": error: the file must hold one graph and nothing else"));
+    return ir::ErrorStatus(ir::ErrorKind::kOneGraph, file.source->path(),
+                           ": error: the file must hold one graph and nothing else");
   }
   Diagnostics diagnostics;
   ir::Graph result = ReadGraph(*graph, diagnostics);

@@ -14,7 +14,7 @@ std::optional<int64_t> GraphReader::NamedInteger(SourceRange where, const std::v
   for (const ast::Argument& argument : arguments) {
     if (argument.name.text == name) return ReadInteger(*argument.value, name);
   }
-  diagnostics_.Error(where, absl::StrCat(where.text(), " needs `", name, "=`"));
+  diagnostics_.Error(ErrorKind::kMissingArgument, where, absl::StrCat(where.text(), " needs `", name, "=`"));
   return std::nullopt;
 }
 
@@ -25,7 +25,7 @@ ir::Statement* GraphReader::Append(SourceRange where, std::unique_ptr<ir::Statem
   statement->section = builder.section();
   absl::StatusOr<std::vector<ir::Type>> types = ir::InferTypes(*statement);
   if (!types.ok()) {
-    expressions_.Explain(diagnostics_.Error(where, std::string(types.status().message())), operands);
+    expressions_.Explain(diagnostics_.Error(where, types.status()), operands);
     return nullptr;
   }
   for (ir::Type& type : *types)
@@ -39,7 +39,8 @@ ir::Statement* GraphReader::ReadGrad(const ast::Expression& e, const ast::Call& 
   const auto* list = call.arguments.size() >= 2 ? call.arguments[1].value->As<ast::List>() : nullptr;
   if (!list || !call.arguments[0].name.text.empty() || !call.arguments[1].name.text.empty() ||
       call.arguments.size() != 3) {
-    diagnostics_.Error(e.range, "the gradient of a graph reads grad(scalar, [x, …], number=k)");
+    diagnostics_.Error(ErrorKind::kGraphSyntax, e.range,
+                       "the gradient of a graph reads grad(scalar, [x, …], number=k)");
     return nullptr;
   }
   auto statement = std::make_unique<ir::Statement>();
@@ -72,7 +73,7 @@ bool GraphReader::ReadRegionBody(const ast::Block& block, bool one_line, ir::Reg
   bool yielded = false;
   for (const ast::Statement& s : block) {
     if (yielded) {
-      diagnostics_.Error(s.range, "nothing can follow the `yield` of a region");
+      diagnostics_.Error(ErrorKind::kRegionYield, s.range, "nothing can follow the `yield` of a region");
       break;
     }
     // On one line with their holder, statements have its origin.
@@ -86,17 +87,19 @@ bool GraphReader::ReadRegionBody(const ast::Block& block, bool one_line, ir::Reg
         if (operand->tensor()) {
           region.yields.push_back(operand->tensor());
         } else {
-          diagnostics_.Error(value->range, "a region yields values; a number needs a type, as in f32(0)");
+          diagnostics_.Error(ErrorKind::kRegionYield, value->range,
+                             "a region yields values; a number needs a type, as in f32(0)");
         }
       }
     } else if (s.As<ast::Assignment>()) {
       ReadStatement(s);
     } else {
-      diagnostics_.Error(s.range, "a region holds values and one `yield`");
+      diagnostics_.Error(ErrorKind::kRegionYield, s.range, "a region holds values and one `yield`");
     }
   }
   if (!yielded) {
-    diagnostics_.Error(block.empty() ? SourceRange() : block.back().range, "a region ends in `yield`");
+    diagnostics_.Error(ErrorKind::kRegionYield, block.empty() ? SourceRange() : block.back().range,
+                       "a region ends in `yield`");
   }
   scope_ = outer;
   expressions_.SetBuilder(outer->builder);
@@ -110,7 +113,7 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
   const bool custom =
       region.kind.text == "custom_vjp" && !region.body && region.vjp && region.vjp_parameters.size() == 1;
   if (!fused && !custom) {
-    diagnostics_.Error(where, absl::StrCat("`", region.kind.text, "` takes no such block"))
+    diagnostics_.Error(ErrorKind::kGraphSyntax, where, absl::StrCat("`", region.kind.text, "` takes no such block"))
         .Help("a graph has fused(x, …) { … } and custom_vjp(y, x, …, arguments=k) vjp(g) { … }");
     return nullptr;
   }
@@ -134,21 +137,22 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
       const std::optional<Operand> text = ReadExpression(*argument.value);
       const std::string* written = text ? std::get_if<std::string>(&text->value) : nullptr;
       if (written == nullptr) {
-        diagnostics_.Error(argument.value->range, "the rule of custom_vjp is a text");
+        diagnostics_.Error(ErrorKind::kAttributeValue, argument.value->range, "the rule of custom_vjp is a text");
         return nullptr;
       }
       rule = *written;
       continue;
     }
     if (!argument.name.text.empty()) {
-      diagnostics_.Error(argument.name.range,
+      diagnostics_.Error(ErrorKind::kUnknownArgument, argument.name.range,
                          absl::StrCat(region.kind.text, " has no argument `", argument.name.text, "`"));
       return nullptr;
     }
     ir::Value* value = nullptr;
     if (value_of_custom) {
       const std::optional<Operand> operand = ReadExpression(*argument.value);
-      if (operand && !operand->tensor()) diagnostics_.Error(argument.value->range, "custom_vjp takes values");
+      if (operand && !operand->tensor())
+        diagnostics_.Error(ErrorKind::kNotATensor, argument.value->range, "custom_vjp takes values");
       value = operand ? operand->tensor() : nullptr;
     } else {
       value = ReadValue(*argument.value, region.kind.text);
@@ -161,7 +165,8 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
         !value_of_custom && std::any_of(operands.begin() + (custom ? 1 : 0), operands.end(),
                                         [&](const Operand& other) { return other.tensor() == value; });
     if (repeated) {
-      diagnostics_.Error(argument.value->range, absl::StrCat("the operand ", value->name, " is repeated"));
+      diagnostics_.Error(ErrorKind::kOperandRepeated, argument.value->range,
+                         absl::StrCat("the operand ", value->name, " is repeated"));
       ok = false;
     }
     operands.push_back({value, argument.value->range, ""});

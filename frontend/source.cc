@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
+#include "ir/error.h"
 
 namespace gradus::frontend {
 namespace {
@@ -46,16 +47,16 @@ SourceFile::SourceFile(std::string path, std::string text) : path_(std::move(pat
 
 absl::StatusOr<std::shared_ptr<const SourceFile>> SourceFile::Create(std::string path, std::string text) {
   if (static_cast<int64_t>(text.size()) > kMaxSourceBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": error: the file has ", text.size(),
-                                                   " bytes, more than the source size limit of ", kMaxSourceBytes));
+    return ir::ErrorStatus(ir::ErrorKind::kSourceLimit, path, ": error: the file has ", text.size(),
+                           " bytes, more than the source size limit of ", kMaxSourceBytes);
   }
   int line = 1;
   for (size_t i = 0; i < text.size();) {
     const size_t length = SequenceLength(absl::string_view(text).substr(i, 4));
     if (length == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("%s: error: the file is not UTF-8 text: byte 0x%02x at offset %d, line %d", path,
-                          static_cast<unsigned char>(text[i]), i, line));
+      return ir::ErrorStatus(ir::ErrorKind::kNotUtf8,
+                             absl::StrFormat("%s: error: the file is not UTF-8 text: byte 0x%02x at offset %d, line %d",
+                                             path, static_cast<unsigned char>(text[i]), i, line));
     }
     if (text[i] == '\n') ++line;
     i += length;
@@ -66,7 +67,9 @@ absl::StatusOr<std::shared_ptr<const SourceFile>> SourceFile::Create(std::string
 
 absl::StatusOr<std::shared_ptr<const SourceFile>> SourceFile::Read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) return absl::NotFoundError(absl::StrCat(path, ": error: cannot open the file for reading"));
+  if (!in)
+    return ir::ErrorStatus(absl::StatusCode::kNotFound, ir::ErrorKind::kCannotRead, path,
+                           ": error: cannot open the file for reading");
   // A device may have no end.
   std::string text;
   std::vector<char> block(1 << 16);
@@ -74,7 +77,9 @@ absl::StatusOr<std::shared_ptr<const SourceFile>> SourceFile::Read(const std::st
     in.read(block.data(), static_cast<std::streamsize>(block.size()));
     text.append(block.data(), static_cast<size_t>(in.gcount()));
   }
-  if (in.bad()) return absl::UnavailableError(absl::StrCat(path, ": error: cannot read the file"));
+  if (in.bad())
+    return ir::ErrorStatus(absl::StatusCode::kUnavailable, ir::ErrorKind::kCannotRead, path,
+                           ": error: cannot read the file: a folder is none");
   return Create(path, std::move(text));
 }
 

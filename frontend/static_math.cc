@@ -47,14 +47,16 @@ absl::StatusOr<Item> EvaluateReal(Op op, absl::Span<const Number> operands) {
     const Real x = at(0);                               \
     return Item(bool{(y_column).raw});                  \
   }
+#include "ir/error.h"
 #include "ir/ops.def"
     default:
-      return absl::InvalidArgumentError(absl::StrCat(ir::Info(op).mnemonic, " is not for static numbers"));
+      return ir::ErrorStatus(ir::ErrorKind::kNumberTypeNeeded, ir::Info(op).mnemonic, " is not for static numbers");
   }
 }
 
 absl::Status Overflow(Op op) {
-  return absl::InvalidArgumentError(absl::StrCat(ir::Info(op).mnemonic, " of static integers overflows 64 bits"));
+  return ir::ErrorStatus(ir::ErrorKind::kStaticOverflow, ir::Info(op).mnemonic,
+                         " of static integers overflows 64 bits");
 }
 
 // What Python refuses: 1 / 0, sqrt(-1), log(0). Numbers that are not finite are written, `inf` and `nan`.
@@ -67,10 +69,11 @@ absl::Status CheckFinite(Op op, absl::Span<const Number> operands, const Item& i
     absl::StrAppend(&text, text.empty() ? "" : ", ", ToText(n));
   }
   if (op == Op::kDiv || op == Op::kMod || op == Op::kFloorDiv) {
-    return absl::InvalidArgumentError(absl::StrCat("the static number ", ToText(operands[0]), " is divided by zero"));
+    return ir::ErrorStatus(ir::ErrorKind::kDivisionByZero, "the static number ", ToText(operands[0]),
+                           " is divided by zero");
   }
-  return absl::InvalidArgumentError(absl::StrCat(ir::Info(op).mnemonic, "(", text, ") of static numbers is ",
-                                                 std::isnan(result->AsDouble()) ? "no number" : "infinite"));
+  return ir::ErrorStatus(ir::ErrorKind::kStaticOverflow, ir::Info(op).mnemonic, "(", text, ") of static numbers is ",
+                         std::isnan(result->AsDouble()) ? "no number" : "infinite");
 }
 
 absl::StatusOr<Item> IntegerPower(int64_t base, int64_t exponent) {
@@ -90,7 +93,8 @@ absl::optional<absl::StatusOr<Item>> EvaluateInteger(Op op, int64_t a, int64_t b
   const auto number = [](int64_t value) { return Result(Item(Number::Integer(value))); };
   const auto checked = [&](bool overflow) { return overflow ? Result(Overflow(op)) : number(r); };
   const bool divides = op == Op::kFloorDiv || op == Op::kMod;
-  if (divides && b == 0) return Result(absl::InvalidArgumentError("a static integer is divided by zero"));
+  if (divides && b == 0)
+    return Result(ir::ErrorStatus(ir::ErrorKind::kDivisionByZero, "a static integer is divided by zero"));
   switch (op) {
     case Op::kAdd:
       return checked(__builtin_add_overflow(a, b, &r));

@@ -13,4 +13,7 @@ namespace gradus::frontend {
 // go to the first.
 std::string Nearest(absl::string_view name, absl::Span<const std::string> candidates);
 
+// What a name of Python, NumPy or PyTorch is called here, as a sentence, or empty.
+std::string HelpForForeignName(absl::string_view name);
+
 }  // namespace gradus::frontend

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "ir/error.h"
 
 namespace gradus::ir {
 namespace {
@@ -12,12 +13,12 @@ namespace {
 absl::Status CheckLetters(absl::string_view spec, absl::string_view letters) {
   for (size_t i = 0; i < letters.size(); ++i) {
     if (!absl::ascii_islower(static_cast<unsigned char>(letters[i]))) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("einsum \"", spec, "\": axes are lower-case letters, found '", letters.substr(i, 1), "'"));
+      return ErrorStatus(ErrorKind::kEinsumSpec, "einsum \"", spec, "\": axes are lower-case letters, found '",
+                         letters.substr(i, 1), "'");
     }
     if (letters.find(letters[i], i + 1) != absl::string_view::npos) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("einsum \"", spec, "\": the letter ", letters.substr(i, 1), " is repeated in one operand"));
+      return ErrorStatus(ErrorKind::kEinsumSpec, "einsum \"", spec, "\": the letter ", letters.substr(i, 1),
+                         " is repeated in one operand");
     }
   }
   return absl::OkStatus();
@@ -38,8 +39,8 @@ absl::StatusOr<Parts> Split(absl::string_view spec) {
     const std::vector<absl::string_view> operands = absl::StrSplit(sides[0], ',');
     if (operands.size() == 2) return Parts{operands[0], operands[1], sides[1]};
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("einsum \"", spec, "\": expected two operands and a result, as in \"ab,bc->ac\""));
+  return ErrorStatus(ErrorKind::kEinsumSpec, "einsum \"", spec,
+                     "\": expected two operands and a result, as in \"ab,bc->ac\"");
 }
 
 }  // namespace
@@ -48,15 +49,15 @@ absl::StatusOr<Contraction> ParseContraction(absl::string_view spec, int64_t ran
   ASSIGN_OR_RETURN(const Parts parts, Split(spec));
   for (absl::string_view letters : {parts.a, parts.b, parts.result}) RETURN_IF_ERROR(CheckLetters(spec, letters));
   if (static_cast<int64_t>(parts.a.size()) != rank_a || static_cast<int64_t>(parts.b.size()) != rank_b) {
-    return absl::InvalidArgumentError(absl::StrCat("einsum \"", spec, "\" is for operands of rank ", parts.a.size(),
-                                                   " and ", parts.b.size(), ", found ", rank_a, " and ", rank_b));
+    return ErrorStatus(ErrorKind::kEinsumSpec, "einsum \"", spec, "\" is for operands of rank ", parts.a.size(),
+                       " and ", parts.b.size(), ", found ", rank_a, " and ", rank_b);
   }
   Contraction contraction;
   for (char letter : parts.result) {
     const int in_a = Position(parts.a, letter), in_b = Position(parts.b, letter);
     if (in_a < 0 && in_b < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("einsum \"", spec, "\": no operand has the axis ", std::string(1, letter), " of the result"));
+      return ErrorStatus(ErrorKind::kEinsumSpec, "einsum \"", spec, "\": no operand has the axis ",
+                         std::string(1, letter), " of the result");
     }
     const AxisKind kind = in_a < 0 ? AxisKind::kFreeB : in_b < 0 ? AxisKind::kFreeA : AxisKind::kBatch;
     contraction.axes.push_back({letter, kind, in_a, in_b, Position(parts.result, letter)});
@@ -65,15 +66,15 @@ absl::StatusOr<Contraction> ParseContraction(absl::string_view spec, int64_t ran
     if (Position(parts.result, letter) >= 0) continue;
     const int in_b = Position(parts.b, letter);
     if (in_b < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("einsum \"", spec, "\": axis ", std::string(1, letter), " stands in one operand alone"));
+      return ErrorStatus(ErrorKind::kEinsumSpec, "einsum \"", spec, "\": axis ", std::string(1, letter),
+                         " stands in one operand alone");
     }
     contraction.axes.push_back({letter, AxisKind::kContracted, Position(parts.a, letter), in_b, -1});
   }
   for (char letter : parts.b) {
     if (Position(parts.result, letter) < 0 && Position(parts.a, letter) < 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("einsum \"", spec, "\": axis ", std::string(1, letter), " stands in one operand alone"));
+      return ErrorStatus(ErrorKind::kEinsumSpec, "einsum \"", spec, "\": axis ", std::string(1, letter),
+                         " stands in one operand alone");
     }
   }
   return contraction;

@@ -1,6 +1,7 @@
 // Operations that read indices: gather, scatter_add, one_hot.
 #include "absl/strings/str_cat.h"
 #include "ir/convert.h"
+#include "ir/error.h"
 #include "ir/evaluate.h"
 
 namespace gradus::ir {
@@ -16,8 +17,8 @@ std::string Place(const Statement& s) {
 }
 
 absl::Status OutOfRange(const Statement& s, int64_t index, int64_t extent) {
-  return absl::OutOfRangeError(absl::StrCat(Info(s.op).mnemonic, " index ", index, " is out of range for axis ",
-                                            s.Int("axis"), " of ", extent, " elements, in ", Place(s)));
+  return ErrorStatus(absl::StatusCode::kOutOfRange, ErrorKind::kIndexOutOfRange, Info(s.op).mnemonic, " index ", index,
+                     " is out of range for axis ", s.Int("axis"), " of ", extent, " elements, in ", Place(s));
 }
 
 // Gather and scatter-add see the indexed tensor as [batch, outer, extent, inner] and the other one as

@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/error.h"
 #include "ir/shape_rules.h"
 
 namespace gradus::ir {
@@ -24,16 +25,15 @@ InferFunction StructuralRule(Op op) {
 absl::Status CheckAttributes(const Statement& s) {
   const OpInfo& info = Info(s.op);
   if (s.attributes.size() != info.attributes.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(info.mnemonic, " has ", info.attributes.size(), " attributes (",
-                     absl::StrJoin(info.attributes, ", ",
-                                   [](std::string* out, const AttributeSchema& a) { absl::StrAppend(out, a.name); }),
-                     "), found ", s.attributes.size()));
+    return ErrorStatus(ErrorKind::kAttributeValue, info.mnemonic, " has ", info.attributes.size(), " attributes (",
+                       absl::StrJoin(info.attributes, ", ",
+                                     [](std::string* out, const AttributeSchema& a) { absl::StrAppend(out, a.name); }),
+                       "), found ", s.attributes.size());
   }
   for (size_t i = 0; i < s.attributes.size(); ++i) {
     if (s.attributes[i].index() != static_cast<size_t>(info.attributes[i].kind)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("attribute ", info.attributes[i].name, " of ", info.mnemonic, " is of another kind"));
+      return ErrorStatus(ErrorKind::kAttributeValue, "attribute ", info.attributes[i].name, " of ", info.mnemonic,
+                         " is of another kind");
     }
   }
   return absl::OkStatus();
@@ -43,8 +43,8 @@ absl::StatusOr<Type> InferElementwise(const Statement& s) {
   const OpInfo& info = Info(s.op);
   const bool select = s.op == Op::kSelect;
   if (select && s.operands[0]->type.element != DType::kBool) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("where needs a bool condition, found ", ToString(s.operands[0]->type)));
+    return ErrorStatus(ErrorKind::kConditionNotBool, "where needs a bool condition, found ",
+                       ToString(s.operands[0]->type));
   }
   const size_t first = select ? 1 : 0;
   const DType element = s.operands[first]->type.element;
@@ -53,24 +53,24 @@ absl::StatusOr<Type> InferElementwise(const Statement& s) {
     if (!Contains(info.types, type.element)) {
       absl::string_view hint;
       if (s.op == Op::kDiv) hint = "; // divides integers, and float(x) converts";
-      return absl::InvalidArgumentError(
-          absl::StrCat(info.mnemonic, " needs ", Describe(info.types), ", found ", ToString(type), hint));
+      return ErrorStatus(ErrorKind::kNumberTypeNeeded, info.mnemonic, " needs ", Describe(info.types), ", found ",
+                         ToString(type), hint);
     }
     if (type.element != element) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "cannot apply ", info.infix.empty() ? info.mnemonic : info.infix, " to ", ToString(s.operands[first]->type),
-          " and ", ToString(type), ": element types differ; convert one, as in ", Name(element), "(…)"));
+      return ErrorStatus(ErrorKind::kElementTypesDiffer, "cannot apply ",
+                         info.infix.empty() ? info.mnemonic : info.infix, " to ", ToString(s.operands[first]->type),
+                         " and ", ToString(type), ": element types differ; convert one, as in ", Name(element), "(…)");
     }
   }
   Shape shape;
   for (const Value* operand : s.operands) {
     absl::StatusOr<Shape> both = BroadcastShapes(shape, operand->type.shape);
     if (!both.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("cannot apply ", info.infix.empty() ? info.mnemonic : info.infix, " to ",
-                       absl::StrJoin(s.operands, " and ",
-                                     [](std::string* out, const Value* v) { absl::StrAppend(out, ToString(v->type)); }),
-                       ": ", both.status().message()));
+      return ErrorStatus(
+          ErrorKind::kBroadcastMismatch, "cannot apply ", info.infix.empty() ? info.mnemonic : info.infix, " to ",
+          absl::StrJoin(s.operands, " and ",
+                        [](std::string* out, const Value* v) { absl::StrAppend(out, ToString(v->type)); }),
+          ": ", both.status().message());
     }
     shape = *std::move(both);
   }
@@ -83,65 +83,64 @@ absl::StatusOr<Type> InferElementwise(const Statement& s) {
 // The yields of a region whose parameters must stand for `operands`.
 absl::Status CheckParameters(const Statement& s, absl::Span<Value* const> operands, size_t first_parameter) {
   const OpInfo& info = Info(s.op);
-  if (s.region == nullptr) return absl::InvalidArgumentError(absl::StrCat(info.mnemonic, " lacks its region"));
+  if (s.region == nullptr) return ErrorStatus(ErrorKind::kGraphSyntax, info.mnemonic, " lacks its region");
   if (s.region->parameters.size() != operands.size() + first_parameter) {
-    return absl::InvalidArgumentError(absl::StrCat("the region of ", info.mnemonic, " has ",
-                                                   s.region->parameters.size(), " parameters for ", operands.size(),
-                                                   " operands"));
+    return ErrorStatus(ErrorKind::kOperandCount, "the region of ", info.mnemonic, " has ", s.region->parameters.size(),
+                       " parameters for ", operands.size(), " operands");
   }
   for (size_t i = 0; i < operands.size(); ++i) {
     const Value& parameter = *s.region->parameters[i + first_parameter];
     if (parameter.type != operands[i]->type) {
-      return absl::InvalidArgumentError(absl::StrCat("parameter ", parameter.name, " of ", info.mnemonic, " is ",
-                                                     ToString(parameter.type), " but its operand is ",
-                                                     ToString(operands[i]->type)));
+      return ErrorStatus(ErrorKind::kDeclaredType, "parameter ", parameter.name, " of ", info.mnemonic, " is ",
+                         ToString(parameter.type), " but its operand is ", ToString(operands[i]->type));
     }
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<Type>> InferGrad(const Statement& s) {
-  if (s.operands.size() < 2) return absl::InvalidArgumentError("grad needs a scalar and what to differentiate by");
+  if (s.operands.size() < 2)
+    return ErrorStatus(ErrorKind::kOperandCount, "grad needs a scalar and what to differentiate by");
   const Type& scalar = s.operands[0]->type;
   if (scalar.rank() != 0 || !IsFloat(scalar.element)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("grad needs a floating-point scalar, found ", ToString(scalar), "; sum or mean makes one"));
+    return ErrorStatus(ErrorKind::kGradOfNonScalar, "grad needs a floating-point scalar, found ", ToString(scalar),
+                       "; sum or mean makes one");
   }
   std::vector<Type> types;
   for (size_t i = 1; i < s.operands.size(); ++i) {
     types.push_back(s.operands[i]->type);
     if (!IsFloat(types.back().element)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("grad differentiates by floating-point values, found ", ToString(types.back())));
+      return ErrorStatus(ErrorKind::kGradByInteger, "grad differentiates by floating-point values, found ",
+                         ToString(types.back()));
     }
   }
   return types;
 }
 
 absl::StatusOr<std::vector<Type>> InferCustomVjp(const Statement& s) {
-  if (s.operands.empty()) return absl::InvalidArgumentError("custom_vjp needs a value");
+  if (s.operands.empty()) return ErrorStatus(ErrorKind::kOperandCount, "custom_vjp needs a value");
   RETURN_IF_ERROR(CheckParameters(s, absl::MakeConstSpan(s.operands).subspan(1), 1));
   const int64_t arguments = s.Int("arguments");
   if (arguments < 1 || arguments >= static_cast<int64_t>(s.operands.size())) {
-    return absl::InvalidArgumentError(absl::StrCat("custom_vjp with arguments=", arguments, " has ",
-                                                   s.operands.size() - 1, " operands after its value"));
+    return ErrorStatus(ErrorKind::kOperandCount, "custom_vjp with arguments=", arguments, " has ",
+                       s.operands.size() - 1, " operands after its value");
   }
   if (s.region->parameters[0]->type != s.operands[0]->type) {
-    return absl::InvalidArgumentError("the incoming gradient of custom_vjp has another type than its value");
+    return ErrorStatus(ErrorKind::kVjpShape, "the incoming gradient of custom_vjp has another type than its value");
   }
   std::vector<const Value*> differentiable;
   for (int64_t i = 1; i <= arguments; ++i) {
     if (IsFloat(s.operands[i]->type.element)) differentiable.push_back(s.operands[i]);
   }
   if (differentiable.size() != s.region->yields.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("vjp returns ", s.region->yields.size(), " gradients for ",
-                                                   differentiable.size(), " floating-point arguments"));
+    return ErrorStatus(ErrorKind::kVjpShape, "vjp returns ", s.region->yields.size(), " gradients for ",
+                       differentiable.size(), " floating-point arguments");
   }
   for (size_t i = 0; i < differentiable.size(); ++i) {
     if (s.region->yields[i]->type != differentiable[i]->type) {
-      return absl::InvalidArgumentError(absl::StrCat("vjp returns ", ToString(s.region->yields[i]->type),
-                                                     " as the gradient of ", differentiable[i]->name, ", which is ",
-                                                     ToString(differentiable[i]->type)));
+      return ErrorStatus(ErrorKind::kVjpShape, "vjp returns ", ToString(s.region->yields[i]->type),
+                         " as the gradient of ", differentiable[i]->name, ", which is ",
+                         ToString(differentiable[i]->type));
     }
   }
   return std::vector<Type>{s.operands[0]->type};
@@ -152,12 +151,11 @@ absl::StatusOr<std::vector<Type>> InferSpecial(const Statement& s) {
     case Op::kNext:
       if (s.operands[0]->definition == nullptr ||
           (s.operands[0]->definition->op != Op::kParam && s.operands[0]->definition->op != Op::kState)) {
-        return absl::InvalidArgumentError("next is for a param or a state");
+        return ErrorStatus(ErrorKind::kNextOfNoState, "next is for a param or a state");
       }
       if (s.operands[0]->type != s.operands[1]->type) {
-        return absl::InvalidArgumentError(absl::StrCat("next ", s.operands[0]->name, " is ",
-                                                       ToString(s.operands[0]->type), " but its value is ",
-                                                       ToString(s.operands[1]->type)));
+        return ErrorStatus(ErrorKind::kNextType, "next ", s.operands[0]->name, " is ", ToString(s.operands[0]->type),
+                           " but its value is ", ToString(s.operands[1]->type));
       }
       return std::vector<Type>();
     case Op::kBarrier:
@@ -170,7 +168,7 @@ absl::StatusOr<std::vector<Type>> InferSpecial(const Statement& s) {
       RETURN_IF_ERROR(CheckParameters(s, s.operands, 0));
       std::vector<Type> types;
       for (const Value* yield : s.region->yields) types.push_back(yield->type);
-      if (types.empty()) return absl::InvalidArgumentError("fused yields nothing");
+      if (types.empty()) return ErrorStatus(ErrorKind::kRegionYield, "fused yields nothing");
       return types;
     }
     default:
@@ -182,18 +180,18 @@ absl::StatusOr<std::vector<Type>> InferSpecial(const Statement& s) {
 
 absl::Status CheckLimits(const Type& type) {
   if (type.rank() > kMaxRank) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("rank ", type.rank(), " is above the limit of ", kMaxRank, " (rank limit)"));
+    return ErrorStatus(ErrorKind::kRankLimit, "rank ", type.rank(), " is above the limit of ", kMaxRank,
+                       " (rank limit)");
   }
   for (int64_t extent : type.shape) {
     if (extent < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("every extent must be at least 1, found ", ToString(type)));
+      return ErrorStatus(ErrorKind::kExtentTooSmall, "every extent must be at least 1, found ", ToString(type));
     }
   }
   const Size bytes = type.bytes();
   if (!bytes.ok() || bytes.value() > kMaxTensorBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(ToString(type), " is above the limit of ", kMaxTensorBytes, " bytes a tensor (tensor limit)"));
+    return ErrorStatus(ErrorKind::kTensorLimit, ToString(type), " is above the limit of ", kMaxTensorBytes,
+                       " bytes a tensor (tensor limit)");
   }
   return absl::OkStatus();
 }
@@ -206,7 +204,7 @@ absl::StatusOr<Shape> BroadcastShapes(absl::Span<const int64_t> a, absl::Span<co
     const int64_t x = i < a.size() ? a[a.size() - 1 - i] : 1;
     const int64_t y = i < b.size() ? b[b.size() - 1 - i] : 1;
     if (x != y && x != 1 && y != 1) {
-      return absl::InvalidArgumentError(absl::StrCat("extents ", x, " and ", y, " of axis -", i + 1, " differ"));
+      return ErrorStatus(ErrorKind::kBroadcastMismatch, "extents ", x, " and ", y, " of axis -", i + 1, " differ");
     }
     shape[shape.size() - 1 - i] = x == 1 ? y : x;
   }
@@ -216,8 +214,8 @@ absl::StatusOr<Shape> BroadcastShapes(absl::Span<const int64_t> a, absl::Span<co
 absl::StatusOr<std::vector<Type>> InferTypes(const Statement& statement) {
   const OpInfo& info = Info(statement.op);
   if (info.arity != kVariadic && static_cast<size_t>(info.arity) != statement.operands.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(info.mnemonic, " takes ", info.arity, " operand",
-                                                   info.arity == 1 ? "" : "s", ", found ", statement.operands.size()));
+    return ErrorStatus(ErrorKind::kOperandCount, info.mnemonic, " takes ", info.arity, " operand",
+                       info.arity == 1 ? "" : "s", ", found ", statement.operands.size());
   }
   RETURN_IF_ERROR(CheckAttributes(statement));
   std::vector<Type> types;

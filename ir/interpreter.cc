@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "ir/error.h"
 #include "ir/evaluate.h"
 
 namespace gradus::ir {

@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "ir/check.h"
 #include "ir/contraction.h"
+#include "ir/error.h"
 
 namespace gradus::ir {
 namespace {
@@ -70,9 +71,8 @@ absl::StatusOr<ContractionOrder> ParseContractionOrder(absl::string_view text, i
   if (numbers && numbers->size() == 1 && numbers->front() <= std::max<int64_t>(1, k)) {
     return Chain(numbers->front(), k);
   }
-  return absl::InvalidArgumentError(absl::StrCat("the order of a contraction over ", k,
-                                                 " terms is `lanes16` or `chain(s)` with s slices, 1 to ", k, ", not `",
-                                                 text, "`"));
+  return ErrorStatus(ErrorKind::kOrderAttribute, "the order of a contraction over ", k,
+                     " terms is `lanes16` or `chain(s)` with s slices, 1 to ", k, ", not `", text, "`");
 }
 
 std::string ToString(const ContractionOrder& order) {
@@ -124,9 +124,9 @@ absl::StatusOr<ReductionOrder> ParseReductionOrder(absl::string_view text, int64
       return ReductionOrder{.lanes = lanes, .inner = inner, .rows = count / inner, .block_rows = numbers->front()};
     }
   }
-  return absl::InvalidArgumentError(absl::StrCat("the order of a reduction of ", count,
-                                                 " elements is `lanes16`, `rows(b)` with blocks of b ≤ ", count,
-                                                 " rows, or `rows(b,n)` with rows of n elements, not `", text, "`"));
+  return ErrorStatus(ErrorKind::kOrderAttribute, "the order of a reduction of ", count,
+                     " elements is `lanes16`, `rows(b)` with blocks of b ≤ ", count,
+                     " rows, or `rows(b,n)` with rows of n elements, not `", text, "`");
 }
 
 std::string ToString(const ReductionOrder& order) {

@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/error.h"
 
 namespace gradus::ir {
 namespace {
@@ -83,16 +84,15 @@ class Aligner {
     const bool reduces = form_.kind == RegionKind::kRow || form_.kind == RegionKind::kReduction;
     if (reduces && yield.type.shape == form_.reduced) return Alignment::kReduced;
     if (form_.kind == RegionKind::kRow && yield.type.shape == with_columns_) return Alignment::kSpace;
-    return absl::InvalidArgumentError(absl::StrCat("a ", Name(form_.kind), " region over ", ToString(form_.space),
-                                                   " cannot yield ", ToString(yield.type)));
+    return ErrorStatus(ErrorKind::kRegionForm, "a ", Name(form_.kind), " region over ", ToString(form_.space),
+                       " cannot yield ", ToString(yield.type));
   }
 
   absl::Status Demand(const Value* value, Alignment alignment) {
     const Shape& target = alignment == Alignment::kSpace ? form_.space : form_.reduced;
     if (!BroadcastsTo(value->type.shape, target)) {
-      return absl::InvalidArgumentError(absl::StrCat(value->name, " : ", ToString(value->type),
-                                                     " does not broadcast to ", ToString(target),
-                                                     ", where the region reads it"));
+      return ErrorStatus(ErrorKind::kRegionForm, value->name, " : ", ToString(value->type), " does not broadcast to ",
+                         ToString(target), ", where the region reads it");
     }
     const auto found = index_.find(value);
     if (found == index_.end()) return absl::OkStatus();
@@ -105,8 +105,8 @@ class Aligner {
     int demand = demands_[i];
     if (demand == (kAtSpace | kAtReduced)) {
       if (s.result()->type.rank() != 0) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(Describe(s), " is read both at each element and at each reduced element"));
+        return ErrorStatus(ErrorKind::kRegionForm, Describe(s),
+                           " is read both at each element and at each reduced element");
       }
       demand = kAtReduced;
     }
@@ -114,7 +114,7 @@ class Aligner {
     form_.alignment[i] = alignment;
     if (Reduces(s.op)) {
       if (demand == kAtSpace) {
-        return absl::InvalidArgumentError(absl::StrCat(Describe(s), " is read at each element, but it is reduced"));
+        return ErrorStatus(ErrorKind::kRegionForm, Describe(s), " is read at each element, but it is reduced");
       }
       form_.alignment[i] = Alignment::kReduced;
       return Demand(s.operands[0], Alignment::kSpace);
@@ -148,12 +148,11 @@ class Aligner {
     }
     if (!IsAccess(s.op)) return absl::OkStatus();
     if (epilogue && s.op != Op::kReshape) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(Describe(s), ": the epilogue of a contraction only adds or removes unit axes"));
+      return ErrorStatus(ErrorKind::kRegionForm, Describe(s),
+                         ": the epilogue of a contraction only adds or removes unit axes");
     }
     if (s.op == Op::kReshape && !SameButUnitAxes(s.operands[0]->type.shape, s.result()->type.shape)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(Describe(s), ": a reshape in a region only adds or removes unit axes"));
+      return ErrorStatus(ErrorKind::kRegionForm, Describe(s), ": a reshape in a region only adds or removes unit axes");
     }
     const bool reads =
         std::all_of(s.operands.begin(), s.operands.end(), [&](const Value* operand) { return IsReadable(operand); });
@@ -162,8 +161,8 @@ class Aligner {
       return absl::OkStatus();
     }
     if (CarriesRows(s, form_.alignment[index_.at(s.result())])) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(Describe(s), " moves a value that the region computes; it can only move parameters"));
+    return ErrorStatus(ErrorKind::kRegionForm, Describe(s),
+                       " moves a value that the region computes; it can only move parameters");
   }
 
   // A parameter or an access.
@@ -182,12 +181,13 @@ absl::Status FindSpace(const RegionView& region, RegionForm& form) {
   for (const Statement* s : region.statements) {
     const bool legal = IsElementwise(s->op) || IsAccess(s->op) || Reduces(s->op) || s->op == Op::kDot ||
                        s->op == Op::kBroadcast || (s->op == Op::kConstant && s->result()->type.rank() == 0);
-    if (!legal) return absl::InvalidArgumentError(absl::StrCat("a region cannot hold ", Info(s->op).mnemonic));
+    if (!legal) return ErrorStatus(ErrorKind::kRegionForm, "a region cannot hold ", Info(s->op).mnemonic);
     if (s->op == Op::kDot) {
-      if (form.dot != nullptr) return absl::InvalidArgumentError("a region cannot hold two contractions");
+      if (form.dot != nullptr) return ErrorStatus(ErrorKind::kRegionForm, "a region cannot hold two contractions");
       for (const Value* operand : s->operands) {
         if (computed.contains(operand)) {
-          return absl::InvalidArgumentError("the operands of a fused contraction are parameters of its region");
+          return ErrorStatus(ErrorKind::kRegionForm,
+                             "the operands of a fused contraction are parameters of its region");
         }
       }
       form.dot = s;
@@ -197,7 +197,7 @@ absl::Status FindSpace(const RegionView& region, RegionForm& form) {
   }
   if (form.dot != nullptr) {
     if (!form.reductions.empty()) {
-      return absl::InvalidArgumentError("a region with a contraction cannot hold a reduction");
+      return ErrorStatus(ErrorKind::kRegionForm, "a region with a contraction cannot hold a reduction");
     }
     form.kind = RegionKind::kContraction;
     form.space = form.dot->result()->type.shape;
@@ -215,9 +215,8 @@ absl::Status FindSpace(const RegionView& region, RegionForm& form) {
       AreTrailing(form.axes, static_cast<int64_t>(form.space.size())) ? RegionKind::kRow : RegionKind::kReduction;
   for (const Statement* s : form.reductions) {
     if (s->operands[0]->type.shape != form.space || ReducedAxes(*s) != form.axes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the reductions of a region reduce the same axes of one shape, but ", Describe(*s),
-                       " differs from ", Describe(*form.reductions.front())));
+      return ErrorStatus(ErrorKind::kRegionForm, "the reductions of a region reduce the same axes of one shape, but ",
+                         Describe(*s), " differs from ", Describe(*form.reductions.front()));
     }
   }
   return absl::OkStatus();
@@ -274,7 +273,7 @@ absl::StatusOr<RegionForm> ClassifyRegion(const Region& region) {
 }
 
 absl::StatusOr<RegionForm> ClassifyRegion(const RegionView& region) {
-  if (region.yields.empty()) return absl::InvalidArgumentError("a region yields at least one value");
+  if (region.yields.empty()) return ErrorStatus(ErrorKind::kRegionYield, "a region yields at least one value");
   RegionForm form;
   RETURN_IF_ERROR(FindSpace(region, form));
   form.alignment.assign(region.statements.size(), Alignment::kSpace);

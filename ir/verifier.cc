@@ -4,6 +4,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ir/builder.h"
+#include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/printer.h"
 #include "ir/region.h"
@@ -127,9 +128,9 @@ class RegionVerifier {
 
 absl::Status Verify(const Graph& graph) {
   if (graph.body.statements.size() > kMaxStatements) {
-    return absl::ResourceExhaustedError(absl::StrCat("the program has ", graph.body.statements.size(),
-                                                     " statements, above the limit of ", kMaxStatements,
-                                                     " (statement limit)"));
+    return ErrorStatus(absl::StatusCode::kResourceExhausted, ErrorKind::kStatementLimit, "the program has ",
+                       graph.body.statements.size(), " statements, above the limit of ", kMaxStatements,
+                       " (statement limit)");
   }
   absl::flat_hash_set<std::string> outputs;
   for (const Output& output : graph.outputs) {

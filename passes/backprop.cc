@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "ir/builder.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "passes/differentiate.h"
 #include "passes/gradient_paths.h"
 
@@ -92,7 +93,7 @@ absl::StatusOr<bool> Fill(ir::Graph& graph, std::vector<FilledGradient>* records
     filled.by.assign(grad->operands.begin() + 1, grad->operands.end());
     GradientRecord* record = records == nullptr ? nullptr : &filled.record;
     if (added > kMaxAddedStatements || !Differentiate(graph, *grad, kMaxAddedStatements - added, record).ok()) {
-      return absl::ResourceExhaustedError(what);
+      return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kGradientLimit, what);
     }
     if (records != nullptr) records->push_back(std::move(filled));
     changed = true;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "ir/builder.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/expr.h"
 #include "passes/gradient_paths.h"
 #include "passes/gradient_rules.h"
@@ -68,7 +69,8 @@ class Differentiator {
       builder_.SetNote(NoteOf(*s.result()));
       DifferentiateRoot(s);
       if (fresh_.statements.size() > limit) {
-        return absl::ResourceExhaustedError(absl::StrCat("more than ", limit, " statements"));
+        return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kGradientLimit, "more than ", limit,
+                               " statements");
       }
     }
     Splice(Results());

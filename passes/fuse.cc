@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/cost.h"
 #include "passes/fuse_build.h"
 #include "passes/fuse_groups.h"
@@ -168,7 +169,7 @@ class Fuser {
   Decision Pays(const RegionView& view) {
     if (view.statements.size() > kMaxStatements) return Forbid("more than ", kMaxStatements, " statements");
     const absl::StatusOr<RegionForm> form = ir::ClassifyRegion(view);
-    if (!form.ok()) return Forbid(form.status().message());
+    if (!form.ok()) return Forbid(ir::WithoutKind(form.status().message()));
     if (Parameters(view) > kMaxParameters) return Forbid("more than ", kMaxParameters, " operands");
     if (form->dot != nullptr) {
       if (Decision decision = PaysInEpilogue(*form->dot); !decision.allowed) return decision;

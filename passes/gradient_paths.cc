@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+#include "ir/error.h"
 #include "passes/gradient_rules.h"
 
 namespace gradus::passes {
@@ -114,8 +115,9 @@ std::vector<std::string> GradientObstacles(const ir::Region& body, const Stateme
   std::string at = Position(grad.note);
   if (!at.empty()) at += ": ";
   if (scalar.type.rank() != 0 || !ir::IsFloat(scalar.type.element)) {
-    return {absl::StrCat(at, "error: a gradient is of a floating-point scalar, but ", NameOf(scalar), " is ",
-                         ir::ToString(scalar.type))};
+    return {ir::WithKind(ir::ErrorKind::kGradOfNonScalar,
+                         absl::StrCat(at, "error: a gradient is of a floating-point scalar, but ", NameOf(scalar),
+                                      " is ", ir::ToString(scalar.type)))};
   }
   const GradientPaths paths = FindGradientPaths(body, grad);
   std::vector<std::string> obstacles;
@@ -123,19 +125,23 @@ std::vector<std::string> GradientObstacles(const ir::Region& body, const Stateme
     const Value& value = *grad.operands[i];
     if (paths.active.contains(&value)) continue;
     if (!ir::IsFloat(value.type.element)) {
-      obstacles.push_back(
-          absl::StrCat(at, "error: there is no gradient by ", NameOf(value), ", which is ", ir::ToString(value.type)));
+      obstacles.push_back(ir::WithKind(
+          ir::ErrorKind::kGradByInteger,
+          absl::StrCat(at, "error: there is no gradient by ", NameOf(value), ", which is ", ir::ToString(value.type))));
       continue;
     }
     const auto cuts = Cuts(Before(body, grad), &value, &scalar);
     if (cuts.empty()) {
-      obstacles.push_back(absl::StrCat(at, "error: no gradient of ", NameOf(scalar), " by ", NameOf(value), ": ",
-                                       NameOf(scalar), " does not depend on ", NameOf(value)));
+      obstacles.push_back(ir::WithKind(ir::ErrorKind::kNoGradientPath,
+                                       absl::StrCat(at, "error: no gradient of ", NameOf(scalar), " by ", NameOf(value),
+                                                    ": ", NameOf(scalar), " does not depend on ", NameOf(value))));
       continue;
     }
-    obstacles.push_back(absl::StrCat(
-        at, "error: no gradient of ", NameOf(scalar), " by ", NameOf(value), ": ",
-        absl::StrJoin(cuts, ", ", [](std::string* out, const Statement* s) { absl::StrAppend(out, WhyNot(*s)); })));
+    obstacles.push_back(ir::WithKind(
+        ir::ErrorKind::kNoGradientPath,
+        absl::StrCat(at, "error: no gradient of ", NameOf(scalar), " by ", NameOf(value), ": ",
+                     absl::StrJoin(cuts, ", ",
+                                   [](std::string* out, const Statement* s) { absl::StrAppend(out, WhyNot(*s)); }))));
   }
   return obstacles;
 }

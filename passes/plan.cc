@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "ir/blocking.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/order.h"
 #include "ir/region.h"
 #include "ir/storage.h"
@@ -84,7 +85,10 @@ class Planner {
   }
 
  private:
-  static absl::Status TooLarge() { return absl::ResourceExhaustedError("the arena would overflow 63 bits of bytes"); }
+  static absl::Status TooLarge() {
+    return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kArenaLimit,
+                           "the arena would overflow 63 bits of bytes");
+  }
 
   // New states over old ones, where the schedule lets everyone else read the old one before.
   void PlaceUpdates() {

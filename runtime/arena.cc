@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/memory.h"
 #include "runtime/progress.h"
 
@@ -21,8 +22,8 @@ absl::StatusOr<Arena> Arena::Allocate(int64_t bytes, absl::string_view what) {
   void* const pages = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (pages == MAP_FAILED)
-    return absl::ResourceExhaustedError(
-        absl::StrCat(what, " needs ", HumanBytes(bytes), " (", bytes, " bytes): ", std::strerror(errno)));
+    return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kMemoryLimit, what, " needs ",
+                           HumanBytes(bytes), " (", bytes, " bytes): ", std::strerror(errno));
   arena.data_ = static_cast<std::byte*>(pages);
   arena.bytes_ = bytes;
   return arena;

@@ -10,13 +10,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/size.h"
 
 namespace gradus::runtime {
 
 // `x.npy: at byte 8: …`, the sentence of a broken file. `name` is what the user called it (`a.npz:x`).
 inline absl::Status FileError(absl::string_view name, int64_t offset, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat(name, ": at byte ", offset, ": ", what));
+  return ir::ErrorStatus(ir::ErrorKind::kBrokenFile, name, ": at byte ", offset, ": ", what);
 }
 
 // A cursor over the bytes of one file. Every read fails with a sentence where the file ends before it.

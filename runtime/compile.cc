@@ -12,6 +12,7 @@
 #include "codegen/target_machine.h"
 #include "frontend/locate.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/interpreter.h"
 #include "ir/storage.h"
 #include "ir/threads.h"
@@ -191,9 +192,8 @@ absl::Status InitializeState(const ir::Graph& initialize, int64_t seed, const st
     if (std::any_of(states.begin(), states.end(), [&, &wanted = name](const NamedType& s) { return s.name == wanted; }))
       continue;
     const auto join = [](std::string* out, const NamedType& s) { out->append(s.name); };
-    return absl::InvalidArgumentError(absl::StrCat(given_name, ": has the tensor ", name,
-                                                   ", which the program does not; it has ",
-                                                   absl::StrJoin(states, ", ", join)));
+    return ir::ErrorStatus(ir::ErrorKind::kUnknownParameter, given_name, ": has the tensor ", name,
+                           ", which the program does not; it has ", absl::StrJoin(states, ", ", join));
   }
   ir::Graph wanted = initialize.Clone();
   std::erase_if(wanted.outputs, [&](const ir::Output& output) { return given.contains(output.name); });
@@ -240,8 +240,8 @@ absl::Status InitializeState(const ir::Graph& initialize, int64_t seed, const st
     }
     const std::string name = absl::StrCat(given_name, ":", state.name);
     if (loaded->second.type().shape != state.type.shape) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(name, ": expected ", ir::ToString(state.type), ", found ", ir::ToString(loaded->second.type())));
+      return ir::ErrorStatus(ir::ErrorKind::kParameterShape, name, ": expected ", ir::ToString(state.type), ", found ",
+                             ir::ToString(loaded->second.type()));
     }
     ASSIGN_OR_RETURN(const ir::Tensor value, ConvertElements(name, loaded->second, state.type.element));
     executable.WriteState(state.name, value);

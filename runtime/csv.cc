@@ -11,7 +11,9 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/types/optional.h"
+#include "frontend/suggest.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/memory.h"
 
 namespace gradus::runtime {
@@ -33,7 +35,7 @@ class RowReader {
 
   bool AtEnd() const { return at_ == text_.size(); }
   absl::Status Error(int line, int column, absl::string_view what) const {
-    return absl::InvalidArgumentError(absl::StrCat(name_, ":", line, ":", column, ": ", what));
+    return ir::ErrorStatus(ir::ErrorKind::kBrokenTable, name_, ":", line, ":", column, ": ", what);
   }
 
   // The fields of the next row; none for an empty line.
@@ -113,8 +115,11 @@ absl::StatusOr<std::vector<size_t>> Select(absl::string_view name, absl::string_
     size_t i = 0;
     while (i < names.size() && names[i] != stripped) ++i;
     if (i == names.size()) {
-      return absl::NotFoundError(
-          absl::StrCat(name, ": has no column ", stripped, "; it has ", absl::StrJoin(names, ", ")));
+      const std::string nearest = frontend::Nearest(stripped, names);
+      return ir::ErrorStatus(absl::StatusCode::kNotFound, ir::ErrorKind::kMissingArray, name, ": has no column ",
+                             stripped,
+                             nearest.empty() ? "; it has " : absl::StrCat(": did you mean ", nearest, "? It has "),
+                             absl::StrJoin(names, ", "));
     }
     selected.push_back(i);
   }
@@ -171,7 +176,7 @@ absl::StatusOr<ir::Tensor> ParseCsv(absl::string_view name, absl::string_view te
     }
   }
   if (selected.empty() || numbers.empty())
-    return absl::InvalidArgumentError(absl::StrCat(name, ":1:1: expected rows of numbers, found none"));
+    return ir::ErrorStatus(ir::ErrorKind::kBrokenTable, name, ":1:1: expected rows of numbers, found none");
   const int64_t width = static_cast<int64_t>(selected.size()), rows = static_cast<int64_t>(numbers.size()) / width;
   const ir::Shape shape = width == 1 ? ir::Shape{rows} : ir::Shape{rows, width};
   if (integer) return ir::Tensor::Of<int64_t>(shape, integers);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/interpreter.h"
 #include "runtime/file.h"
 #include "runtime/memory.h"
@@ -47,9 +48,9 @@ absl::StatusOr<Fit> FitOf(absl::string_view name, const ir::Type& found, const f
       found.rank() >= 1 && ir::ElementCount(absl::MakeConstSpan(found.shape).subspan(1)) == ir::Size(example_elements);
   if (input.batch_axis >= 0) {
     if (rows && found.shape[0] > 0) return Fit{true, found.shape[0]};
-    return absl::InvalidArgumentError(absl::StrCat(
-        name, ": expected any number of examples of ", example_elements, example_elements == 1 ? " number" : " numbers",
-        " each for the input ", input.name, " : ", ir::ToString(input.type), ", found ", ir::ToString(found)));
+    return ir::ErrorStatus(ir::ErrorKind::kDataShape, name, ": expected any number of examples of ", example_elements,
+                           example_elements == 1 ? " number" : " numbers", " each for the input ", input.name, " : ",
+                           ir::ToString(input.type), ", found ", ir::ToString(found));
   }
   if (rows && found.rank() == input.type.rank() + 1 && found.shape[0] > 0) return Fit{true, found.shape[0]};
   if (found.elements() == input.type.elements()) return Fit{};
@@ -60,9 +61,8 @@ absl::StatusOr<Fit> FitOf(absl::string_view name, const ir::Type& found, const f
     help = absl::StrCat("; `batch B` in the recipe, where B is the dim that is ", input.type.shape[0], ", takes ",
                         input.type.shape[0], " of the ", found.shape[0], " at a time");
   }
-  return absl::InvalidArgumentError(absl::StrCat(name, ": expected ", ir::ToString(input.type), " for the input ",
-                                                 input.name, ", or one such value after another, found ",
-                                                 ir::ToString(found), help));
+  return ir::ErrorStatus(ir::ErrorKind::kDataShape, name, ": expected ", ir::ToString(input.type), " for the input ",
+                         input.name, ", or one such value after another, found ", ir::ToString(found), help);
 }
 
 // Copies examples between a tensor in the shape of a batch and rows of one example each.
@@ -112,8 +112,8 @@ class BindingLoader {
       }
       ASSIGN_OR_RETURN(const Fit fit, FitOf(name, tensor.type(), input_));
       if (!sources_.empty() && (fit.sampled != fit_.sampled || fit.examples != fit_.examples)) {
-        return absl::InvalidArgumentError(absl::StrCat(name, ": the sources of ", input_.name, " differ in length: ",
-                                                       fit.examples, " examples and ", fit_.examples));
+        return ir::ErrorStatus(ir::ErrorKind::kDataLength, name, ": the sources of ", input_.name,
+                               " differ in length: ", fit.examples, " examples and ", fit_.examples);
       }
       fit_ = fit;
       ASSIGN_OR_RETURN(tensor, ConvertElements(name, tensor, input_.type.element));
@@ -209,8 +209,8 @@ const frontend::ProgramInput* FindInput(const frontend::Program& program, absl::
 absl::Status AddColumn(Dataset& dataset, DataColumn column, int64_t examples, int64_t batch) {
   if (column.sampled) {
     if (dataset.examples != 0 && dataset.examples != examples) {
-      return absl::InvalidArgumentError(absl::StrCat("the data of ", column.input, " have ", examples,
-                                                     " examples, those of other inputs ", dataset.examples));
+      return ir::ErrorStatus(ir::ErrorKind::kDataLength, "the data of ", column.input, " have ", examples,
+                             " examples, those of other inputs ", dataset.examples);
     }
     dataset.examples = examples;
     dataset.batch = std::max(dataset.batch, batch);
@@ -224,8 +224,8 @@ absl::Status CheckOneBatchSize(const Dataset& dataset) {
   for (const DataColumn& column : dataset.columns) {
     const int64_t batch = column.batch_axis >= 0 ? column.type.shape[column.batch_axis] : 1;
     if (column.sampled && batch != dataset.batch) {
-      return absl::InvalidArgumentError(absl::StrCat("the input ", column.input, " takes ", batch, " example",
-                                                     batch == 1 ? "" : "s", " a step, other inputs ", dataset.batch));
+      return ir::ErrorStatus(ir::ErrorKind::kDataLength, "the input ", column.input, " takes ", batch, " example",
+                             batch == 1 ? "" : "s", " a step, other inputs ", dataset.batch);
     }
   }
   return absl::OkStatus();
@@ -278,8 +278,8 @@ absl::StatusOr<Dataset> LoadDatasetFromNpz(const frontend::Program& program, con
       std::vector<std::string> names;
       for (const auto& [name, tensor] : arrays) names.push_back(name);
       std::sort(names.begin(), names.end());
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, ": has no array ", input.name, " for the input of that name; it has ", absl::StrJoin(names, ", ")));
+      return ir::ErrorStatus(ir::ErrorKind::kMissingArray, path, ": has no array ", input.name,
+                             " for the input of that name; it has ", absl::StrJoin(names, ", "));
     }
     const std::string name = absl::StrCat(path, ":", input.name);
     ASSIGN_OR_RETURN(const Fit fit, FitOf(name, array->second.type(), input));

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/inflate.h"
 #include "runtime/memory.h"
 
@@ -36,7 +37,8 @@ class Descriptor {
 
 absl::Status SystemError(absl::string_view path, absl::string_view doing, int error) {
   const std::string sentence = absl::StrCat(path, ": cannot ", doing, ": ", std::strerror(error));
-  return error == ENOENT ? absl::NotFoundError(sentence) : absl::FailedPreconditionError(sentence);
+  return error == ENOENT ? ir::ErrorStatus(absl::StatusCode::kNotFound, ir::ErrorKind::kCannotRead, sentence)
+                         : ir::ErrorStatus(absl::StatusCode::kFailedPrecondition, ir::ErrorKind::kCannotRead, sentence);
 }
 
 absl::Status WriteAll(int fd, absl::string_view bytes, const std::string& path) {
@@ -72,7 +74,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   if (in.get() < 0) return SystemError(path, "open", errno);
   struct stat status;
   if (fstat(in.get(), &status) != 0) return SystemError(path, "look at", errno);
-  if (!S_ISREG(status.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": is not a regular file"));
+  if (!S_ISREG(status.st_mode)) return ir::ErrorStatus(ir::ErrorKind::kCannotRead, path, ": is not a regular file");
   RETURN_IF_ERROR(CheckMemory(status.st_size, absl::StrCat("the file ", path)));
   std::string bytes(static_cast<size_t>(status.st_size), '\0');
   size_t filled = 0;

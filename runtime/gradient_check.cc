@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/widen.h"
 #include "runtime/gradient_claims.h"
 #include "runtime/gradient_locate.h"
@@ -53,10 +54,11 @@ absl::Status CheckFits(const ir::Graph& graph, ir::Size bytes, int64_t limit) {
     limit = available->bytes / 2;
   }
   if (bytes.ok() && bytes.value() <= limit) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat(graph.name, ": the check keeps every value in f64, which takes ",
-                   bytes.ok() ? HumanBytes(bytes.value()) : "more bytes than 63 bits can count",
-                   "; half of what there is are ", HumanBytes(limit), ". A smaller batch (--set) is as good a proof"));
+  return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kMemoryLimit, graph.name,
+                         ": the check keeps every value in f64, which takes ",
+                         bytes.ok() ? HumanBytes(bytes.value()) : "more bytes than 63 bits can count",
+                         "; half of what there is are ", HumanBytes(limit),
+                         ". A smaller batch (--set) is as good a proof");
 }
 
 class Checker {
@@ -96,8 +98,8 @@ class Checker {
     ir::Size bytes(0);
     for (const Statement* s : needed_) {
       if (s->op == Op::kFused)
-        return absl::InvalidArgumentError(absl::StrCat(
-            graph_.name, " was printed after fusion: print it with `gradus grad` or `gradus show --stage step`"));
+        return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph_.name,
+                               " was printed after fusion: print it with `gradus grad` or `gradus show --stage step`");
       bytes = bytes + BytesOf(*s);
     }
     return CheckFits(graph_, bytes, options_.memory_limit);
@@ -363,8 +365,8 @@ absl::Status Trust(const ir::Graph& graph, std::vector<std::string> names, std::
   }
   if (missing.empty()) return absl::OkStatus();
   const std::string& first = *absl::c_find_if(names, [&](const std::string& name) { return missing.contains(name); });
-  return absl::InvalidArgumentError(
-      absl::StrCat(graph.name, ": no function ", first, " with a vjp is used in it, so there is no rule to trust"));
+  return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph.name, ": no function ", first,
+                         " with a vjp is used in it, so there is no rule to trust");
 }
 
 absl::StatusOr<ValueArrays> Bind(const ir::Graph& graph, const ir::NamedTensors& declared) {
@@ -374,16 +376,15 @@ absl::StatusOr<ValueArrays> Bind(const ir::Graph& graph, const ir::NamedTensors&
     const Value* value = s->result();
     const auto found = declared.find(value->name);
     if (found == declared.end())
-      return absl::InvalidArgumentError(absl::StrCat(ir::Info(s->op).mnemonic, " ", value->name, " of ", graph.name,
-                                                     " has no value: ", ir::ToString(value->type)));
+      return ir::ErrorStatus(ir::ErrorKind::kNoData, ir::Info(s->op).mnemonic, " ", value->name, " of ", graph.name,
+                             " has no value: ", ir::ToString(value->type));
     const ir::Tensor& tensor = found->second;
     const bool fits = tensor.type().shape == value->type.shape &&
                       (ir::IsFloat(value->type.element) ? ir::IsFloat(tensor.type().element)
                                                         : tensor.type().element == value->type.element);
     if (!fits)
-      return absl::InvalidArgumentError(absl::StrCat(ir::Info(s->op).mnemonic, " ", value->name, " of ", graph.name,
-                                                     " is ", ir::ToString(value->type), " but was given ",
-                                                     ir::ToString(tensor.type())));
+      return ir::ErrorStatus(ir::ErrorKind::kDataType, ir::Info(s->op).mnemonic, " ", value->name, " of ", graph.name,
+                             " is ", ir::ToString(value->type), " but was given ", ir::ToString(tensor.type()));
     arrays[value] = std::make_shared<Array>(Array::From(tensor, ir::Arithmetic::kDouble));
   }
   return arrays;

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "passes/backprop.h"
 
 namespace gradus::runtime {
@@ -108,8 +109,8 @@ absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, c
     }
   }
   if (all.empty())
-    return absl::InvalidArgumentError(
-        absl::StrCat(graph.name, " has no gradient: neither a `grad` statement nor an adjoint such as d.w"));
+    return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph.name,
+                           " has no gradient: neither a `grad` statement nor an adjoint such as d.w");
   for (GradientClaims& claims : all) {
     for (const Statement* s : order.statements()) {
       for (const auto& result : s->results) {
@@ -133,8 +134,8 @@ absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, c
       if (all_lead && !is_adjoint) claims.scalars.push_back(scalar);
     }
     if (claims.scalars.empty())
-      return absl::InvalidArgumentError(
-          absl::StrCat(graph.name, ": no scalar depends on everything that gradient ", claims.number, " is by"));
+      return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph.name,
+                             ": no scalar depends on everything that gradient ", claims.number, " is by");
   }
   return all;
 }

@@ -1,6 +1,9 @@
 #include "runtime/index_bounds.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "ir/error.h"
 
 namespace gradus::runtime {
 namespace {
@@ -27,9 +30,14 @@ absl::Status CheckIndices(const std::vector<ir::IndexBound>& bounds, const std::
         if (value >= 0 && value < bound.limit) continue;
         const std::string where =
             column->sampled ? absl::StrCat("example ", static_cast<int64_t>(i) / each, " of") : "an element of";
-        status = absl::OutOfRangeError(
-            absl::StrCat(PlaceOf(bound.note, program_path), where, " the input ", bound.input, " is ", value, ", but ",
-                         absl::string_view(ir::Info(bound.op).mnemonic), " needs at least 0 and below ", bound.limit));
+        // Labels that count from 1 reach the number of classes and never 0.
+        const auto [least, most] = std::minmax_element(values.begin(), values.end());
+        const bool from_one = static_cast<int64_t>(*least) >= 1 && static_cast<int64_t>(*most) == bound.limit;
+        status = ir::ErrorStatus(
+            absl::StatusCode::kOutOfRange, ir::ErrorKind::kLabelRange, PlaceOf(bound.note, program_path), where,
+            " the input ", bound.input, " is ", value, ", but ", absl::string_view(ir::Info(bound.op).mnemonic),
+            " needs at least 0 and below ", bound.limit,
+            from_one ? absl::StrCat(": do they count from 1? ", bound.input, " = … - 1 makes them count from 0") : "");
         return;
       }
     });

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "codegen/context.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/arena.h"
 #include "runtime/thread_pool.h"
 
@@ -137,10 +138,10 @@ class NativeExecutable : public Executable {
     const std::string place = source.note.line > 0
                                   ? absl::StrCat(file, ":", source.note.line, ":", source.note.column, ": error: ")
                                   : absl::StrCat(entry.name, ": error: ");
-    return absl::OutOfRangeError(
-        absl::StrCat(place, "index ", fault.index, " of ", source.operation, source.name.empty() ? "" : " (",
-                     source.name, source.name.empty() ? "" : ")", " is out of range: it must be at least 0 and below ",
-                     fault.bound, "; step ", fault.step + 1, ", whose results are invalid"));
+    return ir::ErrorStatus(absl::StatusCode::kOutOfRange, ir::ErrorKind::kIndexOutOfRange, place, "index ", fault.index,
+                           " of ", source.operation, source.name.empty() ? "" : " (", source.name,
+                           source.name.empty() ? "" : ")", " is out of range: it must be at least 0 and below ",
+                           fault.bound, "; step ", fault.step + 1, ", whose results are invalid");
   }
 
   codegen::CompiledProgram program_;

@@ -5,6 +5,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "frontend/suggest.h"
+#include "ir/error.h"
 #include "runtime/bytes.h"
 #include "runtime/inflate.h"
 #include "runtime/npy.h"
@@ -168,7 +170,10 @@ absl::StatusOr<ir::Tensor> ParseNpzMember(absl::string_view name, absl::string_v
     ASSIGN_OR_RETURN(const std::string content, ReadZipMember(name, bytes, candidate));
     return ParseNpy(absl::StrCat(name, ":", member), content);
   }
-  return absl::NotFoundError(absl::StrCat(name, ": has no array ", member, "; it has ", absl::StrJoin(names, ", ")));
+  const std::string nearest = frontend::Nearest(member, names);
+  return ir::ErrorStatus(absl::StatusCode::kNotFound, ir::ErrorKind::kMissingArray, name, ": has no array ", member,
+                         nearest.empty() ? "; it has " : absl::StrCat(": did you mean ", nearest, "? It has "),
+                         absl::StrJoin(names, ", "));
 }
 
 }  // namespace gradus::runtime

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/error.h"
 #include "runtime/csv.h"
 #include "runtime/file.h"
 #include "runtime/idx.h"
@@ -28,9 +29,8 @@ absl::StatusOr<ir::Tensor> ReadNpz(absl::string_view name, absl::string_view byt
   std::vector<std::string> names;
   for (const auto& [array, tensor] : arrays) names.push_back(array);
   std::sort(names.begin(), names.end());
-  return absl::InvalidArgumentError(absl::StrCat(name, ": say which of its arrays, as in \"", name, ":",
-                                                 names.empty() ? "x" : names[0], "\"; it has ",
-                                                 absl::StrJoin(names, ", ")));
+  return ir::ErrorStatus(ir::ErrorKind::kMissingArray, name, ": say which of its arrays, as in \"", name, ":",
+                         names.empty() ? "x" : names[0], "\"; it has ", absl::StrJoin(names, ", "));
 }
 
 // Whether `value` is a number of the type T; a float only has to be in range.
@@ -79,13 +79,13 @@ absl::StatusOr<ir::Tensor> ReadSource(const std::string& directory, const std::s
   if (absl::StartsWith(bytes, "PK\x03\x04") || absl::EndsWith(file, ".npz")) return ReadNpz(file, bytes, member);
   if (LooksLikeNpy(bytes) || LooksLikeIdx(bytes) || absl::EndsWith(file, ".npy") || absl::StrContains(file, "ubyte")) {
     if (!member.empty())
-      return absl::InvalidArgumentError(absl::StrCat(file, ": holds one array, which has no part ", member));
+      return ir::ErrorStatus(ir::ErrorKind::kMissingArray, file, ": holds one array, which has no part ", member);
     return LooksLikeNpy(bytes) || absl::EndsWith(file, ".npy") ? ParseNpy(file, bytes) : ParseIdx(file, bytes);
   }
   if (absl::EndsWith(file, ".csv") || absl::EndsWith(file, ".csv.gz") || absl::EndsWith(file, ".txt"))
     return ParseCsv(file, bytes, member);
-  return absl::InvalidArgumentError(
-      absl::StrCat(file, ": at byte 0: expected an .npy, .npz or IDX file, or a table whose name ends in .csv"));
+  return ir::ErrorStatus(ir::ErrorKind::kBrokenFile, file,
+                         ": at byte 0: expected an .npy, .npz or IDX file, or a table whose name ends in .csv");
 }
 
 absl::StatusOr<ir::Tensor> ConvertElements(absl::string_view name, const ir::Tensor& tensor, ir::DType type) {
@@ -101,10 +101,10 @@ absl::StatusOr<ir::Tensor> ConvertElements(absl::string_view name, const ir::Ten
       const auto to = result.data<To>();
       for (size_t i = 0; i < from.size(); ++i) {
         if (!Fits<To, From>(from[i])) {
-          status = absl::InvalidArgumentError(
-              absl::StrCat(name, ": expected numbers of the type ", absl::string_view(ir::Name(type)), ", found ",
-                           from[i] != from[i] ? "NaN" : absl::StrCat(from[i]), " at element ",
-                           ElementName(tensor.type().shape, static_cast<int64_t>(i))));
+          status = ir::ErrorStatus(ir::ErrorKind::kDataValue, name, ": expected numbers of the type ",
+                                   absl::string_view(ir::Name(type)), ", found ",
+                                   from[i] != from[i] ? "NaN" : absl::StrCat(from[i]), " at element ",
+                                   ElementName(tensor.type().shape, static_cast<int64_t>(i)));
           return;
         }
         to[i] = static_cast<To>(from[i]);
@@ -118,8 +118,8 @@ absl::StatusOr<ir::Tensor> ConvertElements(absl::string_view name, const ir::Ten
 absl::StatusOr<ir::Tensor> Reshaped(absl::string_view name, ir::Tensor tensor, ir::Shape shape) {
   ir::Type type{tensor.type().element, std::move(shape)};
   if (type.elements() != tensor.type().elements()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ": expected ", ir::ToString(type), ", found ", ir::ToString(tensor.type())));
+    return ir::ErrorStatus(ir::ErrorKind::kDataShape, name, ": expected ", ir::ToString(type), ", found ",
+                           ir::ToString(tensor.type()));
   }
   RETURN_IF_ERROR(CheckMemory(type.bytes(), absl::StrCat("the array ", name)));
   ir::Tensor result(type);

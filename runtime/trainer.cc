@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/interpreter.h"
 #include "runtime/memory.h"
 #include "runtime/shuffle.h"
@@ -133,8 +134,9 @@ class Staging {
     for (const NamedType& input : executable.inputs(entry)) {
       const DataColumn* column = data.Find(input.name);
       if (column == nullptr)
-        return absl::InvalidArgumentError(
-            absl::StrCat("no data are given for the input ", input.name, " : ", ir::ToString(input.type)));
+        return ir::ErrorStatus(ir::ErrorKind::kNoData, "no data are given for the input ", input.name, " : ",
+                               ir::ToString(input.type), ": write data ", input.name,
+                               " = \"FILE\" in the recipe, or call with --data FILE.npz");
       staging.inputs_.push_back({column, input.type.bytes().value(), {}});
       if (column->sampled) step_bytes += input.type.bytes().value();
     }
@@ -238,9 +240,9 @@ absl::StatusOr<TrainingPlan> PlanTraining(const frontend::Program& program, cons
   plan.steps_per_epoch = data.examples == 0 ? 1 : data.examples / update;
   plan.dropped = data.examples % update;
   if (plan.steps_per_epoch == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the data have ", data.examples, " examples, fewer than one batch of ", data.batch,
-                     program.accumulate == 1 ? "" : absl::StrCat(" accumulated ", program.accumulate, " times")));
+    return ir::ErrorStatus(ir::ErrorKind::kTooFewExamples, "the data have ", data.examples,
+                           " examples, fewer than one batch of ", data.batch,
+                           program.accumulate == 1 ? "" : absl::StrCat(" accumulated ", program.accumulate, " times"));
   }
   plan.epochs = program.epochs.value_or(0);
   plan.steps = program.steps.value_or(0);
@@ -249,14 +251,15 @@ absl::StatusOr<TrainingPlan> PlanTraining(const frontend::Program& program, cons
   constexpr int64_t kMaxSteps = int64_t{1} << 53;
   const ir::Size all = ir::Size(plan.epochs) * ir::Size(plan.steps_per_epoch);
   if (!all.ok() || all.value() > kMaxSteps || plan.steps > kMaxSteps) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(plan.steps > kMaxSteps ? absl::StrCat(plan.steps, " steps")
-                                            : absl::StrCat(plan.epochs, " epochs of ", plan.steps_per_epoch, " steps"),
-                     " are above the limit of ", kMaxSteps, " steps (training limit)"));
+    return ir::ErrorStatus(ir::ErrorKind::kTrainingLimit,
+                           plan.steps > kMaxSteps
+                               ? absl::StrCat(plan.steps, " steps")
+                               : absl::StrCat(plan.epochs, " epochs of ", plan.steps_per_epoch, " steps"),
+                           " are above the limit of ", kMaxSteps, " steps (training limit)");
   }
   if (!(ir::Size(std::max(plan.steps, all.value())) * ir::Size(plan.batches_per_step)).ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("accumulate ", plan.batches_per_step, " of so many steps are more batches than can be counted"));
+    return ir::ErrorStatus(ir::ErrorKind::kTrainingLimit, "accumulate ", plan.batches_per_step,
+                           " of so many steps are more batches than can be counted");
   }
   plan.total_steps = program.steps ? *program.steps : all.value();
   if (program.steps && program.epochs) plan.total_steps = std::min(plan.total_steps, all.value());
@@ -268,6 +271,35 @@ int64_t StagingBytes(const Executable& executable, int entry, const Dataset& dat
       Staging::Create(executable, entry, data, data.batch, MostSteps(data), /*allocate=*/false);
   return staging.ok() ? staging->bytes() : 0;
 }
+
+namespace {
+
+absl::string_view NotFiniteAdvice(bool before_any_update) {
+  if (!before_any_update) return "a smaller learning rate often helps";
+  return "no weight has changed yet, so look for the logarithm of 0, a division by 0 or numbers that are too large: "
+         "cross_entropy and binary_cross_entropy_with_logits take logits and stay finite";
+}
+
+// `; the input x reaches 255: …` where numbers are far from 1, or nothing.
+std::string LargeInputs(const Dataset& data) {
+  constexpr double kLarge = 30;
+  for (const DataColumn& column : data.columns) {
+    if (!ir::IsFloat(column.values.type().element)) continue;
+    double most = 0;
+    ir::Dispatch(column.values.type().element, [&](auto tag) {
+      for (const auto value : column.values.data<decltype(tag)>()) {
+        most = std::max(most, std::abs(static_cast<double>(value)));
+      }
+    });
+    if (most > kLarge) {
+      return absl::StrCat("; the input ", column.input, " reaches ", most, ": divide it so that it is about 1, as in ",
+                          column.input, " = \"FILE\" / ", most);
+    }
+  }
+  return "";
+}
+
+}  // namespace
 
 absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
                                   const Dataset& data, const Dataset* validation, int64_t seed,
@@ -295,18 +327,21 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
       sums.Add(ran, static_cast<double>(data.batch));
       std::string which;
       int64_t bad = sums.FirstNotFinite(program.objectives, ran, which);
+      bool after_update = false;
       if (const int64_t number = executable.TakeNotFinite(); number > 0) {
         // A loss that came before the update, or with it, is the cause.
         const int64_t update = number - 1 - (executable.step() - ran);
         if (bad < 0 || update < bad) {
           bad = update;
+          after_update = true;
           which = absl::StrCat(FirstStateNotFinite(executable), " after the update");
         }
       }
       if (bad >= 0) {
-        return absl::OutOfRangeError(absl::StrCat("step ", finished + (step + bad) / plan.batches_per_step + 1,
-                                                  " (epoch ", epoch, "): ", which,
-                                                  " is not finite; a smaller learning rate often helps"));
+        const bool before_any_update = !after_update && finished + step + bad == 0;
+        return ir::ErrorStatus(absl::StatusCode::kOutOfRange, ir::ErrorKind::kNotFinite, "step ",
+                               finished + (step + bad) / plan.batches_per_step + 1, " (epoch ", epoch, "): ", which,
+                               " is not finite; ", NotFiniteAdvice(before_any_update), LargeInputs(data));
       }
       step += ran;
       if (callbacks.progress) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/interpreted_executable.h"
 #include "runtime/machine.h"
 #include "runtime/memory.h"
@@ -53,12 +54,12 @@ class Batches {
     Batches batches;
     batches.count_ = data.examples == 0 ? 1 : data.examples / data.batch;
     if (batches.count_ == 0)
-      return absl::InvalidArgumentError(
-          absl::StrCat("the data have ", data.examples, " examples, fewer than one batch of ", data.batch));
+      return ir::ErrorStatus(ir::ErrorKind::kTooFewExamples, "the data have ", data.examples,
+                             " examples, fewer than one batch of ", data.batch);
     for (const runtime::NamedType& input : executable.inputs(entry)) {
       const runtime::DataColumn* column = data.Find(input.name);
       if (column == nullptr)
-        return absl::InvalidArgumentError(absl::StrCat("no data are given for the input ", input.name));
+        return ir::ErrorStatus(ir::ErrorKind::kNoData, "no data are given for the input ", input.name);
       const int64_t bytes = input.type.bytes().value();
       if (!column->sampled || column->batch_axis <= 0) {
         batches.feeds_.push_back(
@@ -154,8 +155,8 @@ absl::StatusOr<runtime::Dataset> LoadBenchData(const BenchOptions& options, Mode
   }
   model.program.objectives = {model.graph->outputs.empty() ? "" : model.graph->outputs[0].name};
   if (options.data.empty() && !model.program.inputs.empty())
-    return absl::InvalidArgumentError(
-        absl::StrCat(options.model.file, ": a printed graph has no data; give them by --data FILE.npz"));
+    return ir::ErrorStatus(ir::ErrorKind::kNoData, options.model.file,
+                           ": a printed graph has no data; give them by --data FILE.npz");
   if (options.data.empty()) return runtime::Dataset{};
   return runtime::LoadDatasetFromNpz(model.program, options.data);
 }
@@ -177,8 +178,8 @@ void Print(const nlohmann::json& result, const runtime::Compiled& compiled, int6
 absl::Status Run(const BenchOptions& options) {
   ASSIGN_OR_RETURN(Model model, LoadModel(options.model));
   if (!model.graph && !model.program.trains)
-    return absl::InvalidArgumentError(
-        absl::StrCat(options.model.file, ": has no recipe, so there is no step to measure"));
+    return ir::ErrorStatus(ir::ErrorKind::kNoRecipe, options.model.file,
+                           ": has no recipe, so there is no step to measure");
   ASSIGN_OR_RETURN(const runtime::Dataset data, LoadBenchData(options, model));
   std::map<std::string, ir::Tensor> init;
   if (!options.init.empty()) {
@@ -218,8 +219,9 @@ absl::Status Run(const BenchOptions& options) {
   }
   const auto bad = std::find_if(losses.begin(), losses.end(), [](double loss) { return !std::isfinite(loss); });
   if (bad != losses.end()) {
-    return absl::OutOfRangeError(absl::StrCat("step ", bad - losses.begin() + 1, ": ", model.program.objectives[0],
-                                              " is not finite; what was measured is the step of a broken model"));
+    return ir::ErrorStatus(absl::StatusCode::kOutOfRange, ir::ErrorKind::kNotFinite, "step ", bad - losses.begin() + 1,
+                           ": ", model.program.objectives[0],
+                           " is not finite; what was measured is the step of a broken model");
   }
   return absl::OkStatus();
 }

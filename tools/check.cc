@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/error.h"
 #include "ir/interpreter.h"
 #include "ir/printer.h"
 #include "passes/backprop.h"
@@ -114,7 +115,7 @@ absl::StatusOr<int> Run(const ModelOptions& options, bool one_of_several) {
   ASSIGN_OR_RETURN(model.lower.set, ParseSet(options.set));
   ASSIGN_OR_RETURN(const std::vector<frontend::Check> checks, frontend::LowerChecks(module, model.lower));
   if (checks.empty()) {
-    if (!one_of_several) return absl::InvalidArgumentError(absl::StrCat(options.file, ": has no `check`"));
+    if (!one_of_several) return ir::ErrorStatus(ir::ErrorKind::kNoCheck, options.file, ": has no `check`");
     std::printf("%s: has no `check`\n", options.file.c_str());
     return kSuccess;
   }

@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "frontend/locate.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/index_bounds.h"
 #include "ir/interpreter.h"
 #include "runtime/gradient_check.h"
@@ -41,8 +42,8 @@ double Uniform(std::mt19937_64& random) { return static_cast<double>(random() >>
 absl::StatusOr<ir::Tensor> FirstBatch(const runtime::DataColumn& column, const runtime::Dataset& data) {
   if (!column.sampled) return column.values;
   if (data.examples < data.batch)
-    return absl::InvalidArgumentError(
-        absl::StrCat("the data have ", data.examples, " examples, fewer than one batch of ", data.batch));
+    return ir::ErrorStatus(ir::ErrorKind::kTooFewExamples, "the data have ", data.examples,
+                           " examples, fewer than one batch of ", data.batch);
   ir::Tensor batch(column.type);
   std::vector<int64_t> indices(static_cast<size_t>(data.batch));
   for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(i);
@@ -93,8 +94,8 @@ absl::Status BindInputs(const ir::Graph& graph, const Model& model, const ModelO
   }
   constexpr char kHelp[] = "; --random checks with random inputs instead";
   if (model.graph && more.data.empty())
-    return absl::InvalidArgumentError(
-        absl::StrCat(options.file, ": a printed graph has no data; give them by --data FILE.npz", kHelp));
+    return ir::ErrorStatus(ir::ErrorKind::kNoData, options.file,
+                           ": a printed graph has no data; give them by --data FILE.npz", kHelp);
   Model described;
   const Model* with_inputs = &model;
   if (model.graph) {
@@ -109,8 +110,8 @@ absl::Status BindInputs(const ir::Graph& graph, const Model& model, const ModelO
   for (const ir::Value* input : wanted) {
     const runtime::DataColumn* column = data->Find(input->name);
     if (column == nullptr)
-      return absl::InvalidArgumentError(
-          absl::StrCat(options.file, ": no data are given for the input ", input->name, kHelp));
+      return ir::ErrorStatus(ir::ErrorKind::kNoData, options.file, ": no data are given for the input ", input->name,
+                             kHelp);
     ASSIGN_OR_RETURN(declared[input->name], FirstBatch(*column, *data));
   }
   return absl::OkStatus();
@@ -136,8 +137,8 @@ absl::Status BindState(const ir::Graph& graph, const ir::Graph& initialize, cons
     if (const auto given = loaded.find(value.name); given != loaded.end()) {
       const std::string name = absl::StrCat(more.load, ":", value.name);
       if (given->second.type().shape != value.type.shape)
-        return absl::InvalidArgumentError(absl::StrCat(name, ": expected ", ir::ToString(value.type), ", found ",
-                                                       ir::ToString(given->second.type())));
+        return ir::ErrorStatus(ir::ErrorKind::kDataShape, name, ": expected ", ir::ToString(value.type), ", found ",
+                               ir::ToString(given->second.type()));
       ASSIGN_OR_RETURN(tensor, runtime::ConvertElements(name, given->second, value.type.element));
     } else if (s->op == ir::Op::kParam && more.load.empty()) {
       ir::Dispatch(tensor.type().element, [&](auto tag) {
@@ -155,8 +156,8 @@ absl::Status BindState(const ir::Graph& graph, const ir::Graph& initialize, cons
   }
   for (const auto& [name, tensor] : loaded) {
     if (declared.contains(name)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(more.load, ": has the tensor ", name, ", which the program does not"));
+    return ir::ErrorStatus(ir::ErrorKind::kUnknownParameter, more.load, ": has the tensor ", name,
+                           ", which the program does not");
   }
   return absl::OkStatus();
 }
@@ -344,9 +345,8 @@ absl::StatusOr<int> CheckGradient(const ModelOptions& options, const CheckGradie
     ASSIGN_OR_RETURN(graph, frontend::Lower(model.module, model.lower, entry));
     const auto& statements = graph.body.statements;
     if (std::none_of(statements.begin(), statements.end(), [](const auto& s) { return s->op == ir::Op::kGrad; }))
-      return absl::InvalidArgumentError(absl::StrCat(options.file, ": has no recipe and no `grad`: `train ",
-                                                     model.program.model,
-                                                     " { minimize … }` says what to differentiate"));
+      return ir::ErrorStatus(ir::ErrorKind::kNoRecipe, options.file, ": has no recipe and no `grad`: `train ",
+                             model.program.model, " { minimize … }` says what to differentiate");
     ASSIGN_OR_RETURN(initialize, frontend::Lower(model.module, model.lower, frontend::Entry::kInitialize));
   }
   RETURN_IF_ERROR(

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
+#include "ir/error.h"
 
 namespace gradus::tools {
 namespace {
@@ -42,9 +43,11 @@ absl::StatusOr<std::string> DrawPredictions(const runtime::Dataset& data, const 
   const auto picture =
       std::find_if(data.columns.begin(), data.columns.end(), [](const auto& c) { return SideOf(c) > 0; });
   if (picture == data.columns.end())
-    return absl::InvalidArgumentError("--draw: no input of the model is a square picture of 4 to 39 pixels a side");
+    return ir::ErrorStatus(ir::ErrorKind::kNothingToDraw,
+                           "--draw: no input of the model is a square picture of 4 to 39 pixels a side");
   if (scores.type().rank() < 1 || scores.type().shape[0] != data.examples)
-    return absl::InvalidArgumentError("--draw: the first output of the model has no row for each example");
+    return ir::ErrorStatus(ir::ErrorKind::kNothingToDraw,
+                           "--draw: the first output of the model has no row for each example");
   const auto label = std::find_if(data.columns.begin(), data.columns.end(), [](const auto& c) {
     return c.sampled && ir::IsInteger(c.type.element) && c.example_bytes() == ir::ByteWidth(c.type.element);
   });

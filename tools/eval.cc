@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/progress.h"
 #include "tools/model.h"
 #include "tools/verb.h"
@@ -27,7 +28,7 @@ struct EvalOptions {
 absl::Status Run(const EvalOptions& options) {
   ASSIGN_OR_RETURN(const Model model, LoadProgramModel(options.model, "evaluation"));
   if (!model.program.trains)
-    return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe that says what to evaluate"));
+    return ir::ErrorStatus(ir::ErrorKind::kNoRecipe, options.model.file, ": has no recipe that says what to evaluate");
   ASSIGN_OR_RETURN(runtime::Dataset data, LoadData(model, DataOf::kValidation, options.data));
   if (data.columns.empty()) {
     ASSIGN_OR_RETURN(data, LoadData(model, DataOf::kTraining, ""));

@@ -6,6 +6,7 @@
 #include "absl/strings/strip.h"
 #include "frontend/locate.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/printer.h"
 #include "tools/model.h"
 #include "tools/verb.h"
@@ -50,8 +51,8 @@ std::string SectionOf(const std::string& text, const std::string& section) {
 absl::Status Run(const GradOptions& options) {
   ASSIGN_OR_RETURN(const Model model, LoadProgramModel(options.model, "the gradient"));
   if (!model.program.trains)
-    return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe: `train ", model.program.model,
-                                                   " { minimize … }` says what to differentiate"));
+    return ir::ErrorStatus(ir::ErrorKind::kNoRecipe, options.model.file, ": has no recipe: `train ",
+                           model.program.model, " { minimize … }` says what to differentiate");
   ASSIGN_OR_RETURN(ir::Graph step, frontend::Lower(model.module, model.lower, frontend::Entry::kStep));
   const absl::string_view stage = options.simplified ? "simplified" : "step";
   const auto reports = runtime::Transform(step, CompileOptionsOf(options.model, model), std::string(stage));

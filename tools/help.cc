@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "frontend/suggest.h"
+#include "ir/error.h"
 #include "tools/reference.h"
 #include "tools/terminal_text.h"
 #include "tools/verb.h"
@@ -17,7 +18,8 @@ constexpr char kAbout[] =
     "Say what a name means.\n"
     "\n"
     "Print what the reference says of a name: an operation, a function, layer, optimizer or schedule of the library,\n"
-    "a word of the language or of a recipe, a verb of this command. Without a name, list what there is.\n"
+    "a word of the language or of a recipe, a verb of this command, the kind of an error. Without a name, list what\n"
+    "there is.\n"
     "\n"
     "  gradus help\n"
     "  gradus help gelu\n"
@@ -44,9 +46,19 @@ std::vector<Topic> VerbTopics(const CLI::App& gradus) {
   return topics;
 }
 
+std::vector<Topic> ErrorTopics() {
+  std::vector<Topic> topics;
+  for (const ir::ErrorInfo& info : ir::AllErrors()) {
+    topics.push_back({info.name, "Errors, by what ends their message", [&info] {
+                        return absl::StrCat(info.cause, "\n\n", info.fix, "\n\ndocs/errors.md has an example.");
+                      }});
+  }
+  return topics;
+}
+
 std::vector<Topic> AllTopics(const CLI::App& gradus) {
   std::vector<Topic> all = WordTopics();
-  for (std::vector<Topic> topics : {OperationTopics(), LibraryTopics(), VerbTopics(gradus)}) {
+  for (std::vector<Topic> topics : {OperationTopics(), LibraryTopics(), VerbTopics(gradus), ErrorTopics()}) {
     all.insert(all.end(), topics.begin(), topics.end());
   }
   return all;
@@ -74,9 +86,7 @@ int Unknown(const std::string& name, const std::vector<Topic>& topics) {
   std::vector<std::string> names;
   for (const Topic& topic : topics) names.push_back(topic.name);
   const std::string nearest = frontend::Nearest(name, names);
-  std::fprintf(stderr, "gradus: the reference has no %s%s `gradus help` lists what there is\n", name.c_str(),
-               nearest.empty() ? ";" : absl::StrCat(": did you mean ", nearest, "?").c_str());
-  return kUsage;
+  return Usage(absl::StrCat("the reference has no ", name), nearest, "`gradus help` lists what there is");
 }
 
 int Print(const std::string& text) {
@@ -102,8 +112,7 @@ int Plotted(const std::string& name, const std::vector<Topic>& topics) {
     if (topic.name != name || topic.plot == nullptr) continue;
     if (const auto plot = topic.plot()) return Print(ToSvg(*plot));
   }
-  std::fprintf(stderr, "gradus: there is no plot of %s\n", name.c_str());
-  return kUsage;
+  return Usage(absl::StrCat("there is no plot of ", name), "", "`gradus help NAME` prints what there is of it");
 }
 
 int Run(const CLI::App& gradus, const HelpOptions& options) {

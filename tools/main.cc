@@ -1,16 +1,13 @@
 // gradus: the command. One file a verb; this one says what it is all about.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <new>
 #include <sstream>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "frontend/suggest.h"
+#include "ir/error.h"
 #include "tools/verb.h"
 
 namespace gradus::tools {
@@ -49,11 +46,41 @@ class Formatter : public CLI::Formatter {
 };
 
 std::vector<std::string> Verbs(const CLI::App& gradus) {
-  std::vector<std::string> verbs;
+  std::vector<std::string> names;
   for (const CLI::App* verb : gradus.get_subcommands([](const CLI::App*) { return true; })) {
-    verbs.push_back(verb->get_name());
+    names.push_back(verb->get_name());
   }
-  return verbs;
+  return names;
+}
+
+// What is wrong with the command line, in a sentence, and which word may have been meant.
+int Explain(const CLI::App& gradus, const CLI::ParseError& error, int argc, char** argv) {
+  const std::vector<CLI::App*> called = gradus.get_subcommands();
+  if (called.empty()) {
+    // Of `gradus tarin` the parser says only that a verb is missing.
+    constexpr char kList[] = "`gradus --help` lists the verbs";
+    if (argc < 2) return Usage("the command line has no verb", "", kList);
+    return Usage(absl::StrCat(argv[1], argv[1][0] == '-' ? " is no option" : " is not a verb"),
+                 frontend::Nearest(argv[1], Verbs(gradus)), kList);
+  }
+  const CLI::App& verb = *called[0];
+  const std::string list = absl::StrCat("`gradus ", verb.get_name(), " --help` lists the options");
+  if (error.get_name() == "ExtrasError") {
+    const std::vector<std::string> extra = verb.remaining(true);
+    // The value of an unknown option is unexpected, too.
+    const auto dashed = std::find_if(extra.begin(), extra.end(), [](const std::string& e) { return e[0] == '-'; });
+    std::string word = dashed != extra.end() ? *dashed : extra.empty() ? "" : extra[0];
+    word = word.substr(0, word.find('='));
+    std::vector<std::string> options;
+    for (const CLI::Option* option : verb.get_options()) {
+      for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+    }
+    const bool option = word.rfind('-', 0) == 0;
+    return Usage(option ? absl::StrCat(word, " is no option of ", verb.get_name())
+                        : absl::StrCat(verb.get_name(), " takes no further ", word),
+                 option ? frontend::Nearest(word, options) : "", list);
+  }
+  return Usage(error.what(), "", list);
 }
 
 int Main(int argc, char** argv) {
@@ -77,23 +104,21 @@ int Main(int argc, char** argv) {
   // The parser of the command line is the one part that throws.
   try {
     gradus.parse(argc, argv);
-  } catch (const CLI::RequiredError& error) {
-    // Of `gradus tarin` the library says only that a verb is missing.
-    const std::vector<std::string> verbs = Verbs(gradus);
-    if (argc > 1 && argv[1][0] != '-' && std::count(verbs.begin(), verbs.end(), argv[1]) == 0) {
-      const std::string nearest = frontend::Nearest(argv[1], verbs);
-      std::fprintf(stderr, "gradus: %s is not a verb%s `gradus --help` lists them\n", argv[1],
-                   nearest.empty() ? ";" : absl::StrCat(": did you mean ", nearest, "?").c_str());
-      return kUsage;
-    }
-    return gradus.exit(error) == 0 ? kSuccess : kUsage;
   } catch (const CLI::ParseError& error) {
-    return gradus.exit(error) == 0 ? kSuccess : kUsage;
+    if (error.get_exit_code() != 0) return Explain(gradus, error, argc, argv);
+    gradus.exit(error);  // the help that was asked for
+    return kSuccess;
   }
   return action();
 }
 
 }  // namespace
+
+int Usage(const std::string& sentence, const std::string& nearest, const std::string& list) {
+  std::fprintf(stderr, "gradus: %s\n   help: %s%s\n", ir::WithKind(ir::ErrorKind::kCommandLine, sentence).c_str(),
+               nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? ").c_str(), list.c_str());
+  return kUsage;
+}
 
 int Fail(const absl::Status& status) {
   std::string message(status.message());
@@ -107,13 +132,4 @@ int Fail(const absl::Status& status) {
 
 }  // namespace gradus::tools
 
-int main(int argc, char** argv) {
-  // What was refused in time never comes here; the rest ends with a sentence too, and allocates nothing for it.
-  std::set_new_handler([] {
-    constexpr char kSentence[] = "gradus: out of memory: the machine or a limit of this process gives no more\n";
-    const auto written = write(STDERR_FILENO, kSentence, sizeof(kSentence) - 1);
-    (void)written;
-    _exit(gradus::tools::kWrong);
-  });
-  return gradus::tools::Main(argc, argv);
-}
+int main(int argc, char** argv) { return gradus::tools::Main(argc, argv); }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "frontend/read_graph.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/file.h"
 #include "runtime/machine.h"
 #include "runtime/npz.h"
@@ -98,10 +99,10 @@ absl::StatusOr<std::map<std::string, std::string>> ParseSet(const std::vector<st
   for (const std::string& one : set) {
     const size_t equals = one.find('=');
     if (equals == 0 || equals == std::string::npos || equals + 1 == one.size()) {
-      return absl::InvalidArgumentError(absl::StrCat("--set ", one, ": expected NAME=VALUE, as in --set B=128"));
+      return ir::ErrorStatus(ir::ErrorKind::kSetValue, "--set ", one, ": expected NAME=VALUE, as in --set B=128");
     }
     if (!values.emplace(one.substr(0, equals), one.substr(equals + 1)).second) {
-      return absl::InvalidArgumentError(absl::StrCat("--set ", one, ": ", one.substr(0, equals), " is set twice"));
+      return ir::ErrorStatus(ir::ErrorKind::kSetValue, "--set ", one, ": ", one.substr(0, equals), " is set twice");
     }
   }
   return values;
@@ -118,23 +119,28 @@ absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
                  static_cast<long long>(options.threads), static_cast<long long>(runtime::UsableThreads()));
   }
   if (const frontend::ast::Graph* graph = FindGraph(model.module)) {
+    if (model.module.program().definitions.size() != 1) {
+      return ir::ErrorStatus(ir::ErrorKind::kOneGraph, options.file,
+                             ": a file of a printed graph holds it and nothing else");
+    }
     if (!options.set.empty())
-      return absl::InvalidArgumentError(
-          absl::StrCat(options.file, ": a printed graph has its sizes written out; --set has nothing to set"));
+      return ir::ErrorStatus(ir::ErrorKind::kSetValue, options.file,
+                             ": a printed graph has its sizes written out; --set has nothing to set");
     frontend::Diagnostics diagnostics;
     model.graph = frontend::ReadGraph(*graph, diagnostics);
     RETURN_IF_ERROR(diagnostics.ToStatus());
     return model;
   }
   ASSIGN_OR_RETURN(model.program, frontend::Describe(model.module, model.lower));
+  std::fputs(model.program.warnings.c_str(), stderr);
   return model;
 }
 
 absl::StatusOr<Model> LoadProgramModel(const ModelOptions& options, absl::string_view what) {
   ASSIGN_OR_RETURN(Model model, LoadModel(options));
   if (model.graph)
-    return absl::InvalidArgumentError(
-        absl::StrCat(options.file, ": is a printed graph; ", what, " needs the program that it was printed from"));
+    return ir::ErrorStatus(ir::ErrorKind::kPrintedGraph, options.file, ": is a printed graph; ", what,
+                           " needs the program that it was printed from");
   return model;
 }
 

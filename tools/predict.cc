@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/file.h"
 #include "runtime/memory.h"
 #include "runtime/npy.h"
@@ -65,8 +66,8 @@ void PrintRows(const std::string& name, const ir::Tensor& tensor) {
 absl::Status WriteOutputs(const std::string& path, const Outputs& outputs) {
   if (absl::EndsWith(path, ".npy")) {
     if (outputs.size() != 1)
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": the model has ", outputs.size(), " outputs; a .safetensors file holds them all"));
+      return ir::ErrorStatus(ir::ErrorKind::kNotSafetensors, path, ": the model has ", outputs.size(),
+                             " outputs; a .safetensors file holds them all");
     RETURN_IF_ERROR(runtime::CheckMemory(outputs[0].second.byte_size(), absl::StrCat("writing ", path)));
     return runtime::WriteFileAtomically(path, {runtime::SerializeNpy(outputs[0].second)});
   }
@@ -81,8 +82,8 @@ absl::Status WriteOutputs(const std::string& path, const Outputs& outputs) {
 absl::Status Run(const PredictOptions& options) {
   ASSIGN_OR_RETURN(const Model model, LoadProgramModel(options.model, "prediction"));
   if (model.program.outputs.empty())
-    return absl::InvalidArgumentError(
-        absl::StrCat(options.model.file, ": the model has no `output`, so there is nothing to predict"));
+    return ir::ErrorStatus(ir::ErrorKind::kNoOutput, options.model.file,
+                           ": the model has no `output`, so there is nothing to predict");
   ASSIGN_OR_RETURN(runtime::Dataset data, LoadData(model, DataOf::kValidation, options.data));
   if (data.columns.empty()) {
     ASSIGN_OR_RETURN(data, LoadData(model, DataOf::kTraining, ""));

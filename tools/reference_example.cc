@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "frontend/lower.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/interpreter.h"
 #include "ir/printer.h"
 #include "passes/backprop.h"
@@ -172,7 +173,7 @@ std::string Nested(const std::vector<std::string>& cells, const ir::Shape& shape
 
 absl::StatusOr<Example> WorkOut(const std::string& statements, const ExampleOptions& options) {
   ASSIGN_OR_RETURN(const Names names, NamesOf(statements));
-  if (names.results.empty()) return absl::InvalidArgumentError("an example binds a value");
+  if (names.results.empty()) return ir::ErrorStatus(ir::ErrorKind::kExpectedAssignment, "an example binds a value");
   ASSIGN_OR_RETURN(const ir::Graph values,
                    LowerExample(ProgramOf(statements, names, {}), frontend::Entry::kPredict, options.f64));
   const std::vector<std::string> wrt =

@@ -6,6 +6,7 @@
 #include "codegen/compile.h"
 #include "frontend/locate.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "ir/printer.h"
 #include "passes/plan.h"
 #include "tools/model.h"
@@ -61,8 +62,8 @@ frontend::Entry EntryOf(const std::string& name) {
 absl::StatusOr<ir::Graph> EntryGraph(const ShowOptions& options, const Model& model) {
   if (model.graph) return model.graph->Clone();
   if (!model.program.trains && (options.entry == "step" || options.entry == "evaluate")) {
-    return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe, so there is no ",
-                                                   options.entry, "; --entry predict shows the model"));
+    return ir::ErrorStatus(ir::ErrorKind::kNoRecipe, options.model.file, ": has no recipe, so there is no ",
+                           options.entry, "; --entry predict shows the model");
   }
   return frontend::Lower(model.module, model.lower, EntryOf(options.entry));
 }

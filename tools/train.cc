@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ir/check.h"
+#include "ir/error.h"
 #include "runtime/file.h"
 #include "runtime/memory.h"
 #include "runtime/progress.h"
@@ -76,12 +77,12 @@ absl::Status Run(const TrainOptions& options) {
   for (const std::string& note : model.program.notes) std::fprintf(stderr, "%s\n", note.c_str());
   frontend::Program& program = model.program;
   if (!program.trains)
-    return absl::InvalidArgumentError(absl::StrCat(options.model.file, ": has no recipe: write `train ", program.model,
-                                                   " { minimize …; optimizer … }` to train it"));
+    return ir::ErrorStatus(ir::ErrorKind::kNoRecipe, options.model.file, ": has no recipe: write `train ",
+                           program.model, " { minimize …; optimizer … }` to train it");
   if (!options.save.empty()) {
     if (absl::EndsWith(options.save, ".npz") || absl::EndsWith(options.save, ".npy")) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(options.save, ": parameters are saved as safetensors; call the file .safetensors"));
+      return ir::ErrorStatus(ir::ErrorKind::kNotSafetensors, options.save,
+                             ": parameters are saved as safetensors; call the file .safetensors");
     }
     RETURN_IF_ERROR(runtime::CheckReplaceable(options.save));
   }

@@ -30,6 +30,9 @@ void AddBench(CLI::App& gradus, Action& action);
 void AddOps(CLI::App& gradus, Action& action);
 void AddHelp(CLI::App& gradus, Action& action);
 
+// Of a wrong command line: the sentence, which name may have been meant (or empty), and what lists the right ones;
+// kUsage.
+int Usage(const std::string& sentence, const std::string& nearest, const std::string& list);
 // Prints the sentence of a failure on standard error; kWrong.
 int Fail(const absl::Status& status);
 // A failed Status becomes an exit code here, in the outermost function of a verb.

@@ -19,12 +19,15 @@ TEST(DiagnosticsTest, AnErrorShowsTheLineTheCaretTheOperandsAndTheFix) {
   auto file =
       *SourceFile::Create("mlp.gr", "model m {\n  param w2 : f32[10,256] = zeros\n  h = x\n  logits = h @ w2\n}\n");
   Diagnostics diagnostics;
-  diagnostics.Error(Find(*file, "@"), "cannot multiply f32[64,256] by f32[10,256]: inner sizes 256 and 10 differ")
+  diagnostics
+      .Error(ErrorKind::kInnerSizesDiffer, Find(*file, "@"),
+             "cannot multiply f32[64,256] by f32[10,256]: inner sizes 256 and 10 differ")
       .Defined("h", "f32[64,256]", Find(*file, "h = "))
       .Defined("w2", "f32[10,256]", Find(*file, "param"))
       .Help("w2 transposed would fit: h @ w2.T");
   EXPECT_EQ(diagnostics.ToStatus().message(),
-            "mlp.gr:4:14: error: cannot multiply f32[64,256] by f32[10,256]: inner sizes 256 and 10 differ\n"
+            "mlp.gr:4:14: error: cannot multiply f32[64,256] by f32[10,256]: inner sizes 256 and 10 differ "
+            "[inner-sizes-differ]\n"
             "    4 |   logits = h @ w2\n"
             "      |              ^\n"
             "   h  : f32[64,256]   defined at 3:3\n"
@@ -35,33 +38,33 @@ TEST(DiagnosticsTest, AnErrorShowsTheLineTheCaretTheOperandsAndTheFix) {
 TEST(DiagnosticsTest, ErrorsComeInTheOrderOfTheTextAndOnce) {
   auto file = *SourceFile::Create("a.gr", "one\ntwo\n");
   Diagnostics diagnostics;
-  diagnostics.Error(Find(*file, "two"), "second");
-  diagnostics.Error(Find(*file, "one"), "first").Note("in f, called", Find(*file, "two"));
-  diagnostics.Error(Find(*file, "two"), "second");
+  diagnostics.Error(ErrorKind::kStrayCharacter, Find(*file, "two"), "second");
+  diagnostics.Error(ErrorKind::kStrayCharacter, Find(*file, "one"), "first").Note("in f, called", Find(*file, "two"));
+  diagnostics.Error(ErrorKind::kStrayCharacter, Find(*file, "two"), "second");
   EXPECT_EQ(diagnostics.Render(),
-            "a.gr:1:1: error: first\n    1 | one\n      | ^~~\n   note: in f, called at a.gr:2:1\n"
-            "a.gr:2:1: error: second\n    2 | two\n      | ^~~\n");
+            "a.gr:1:1: error: first [stray-character]\n    1 | one\n      | ^~~\n   note: in f, called at a.gr:2:1\n"
+            "a.gr:2:1: error: second [stray-character]\n    2 | two\n      | ^~~\n");
 }
 
 TEST(DiagnosticsTest, CaretsCountCodePointsAndTabsTakeOneColumn) {
   auto file = *SourceFile::Create("a.gr", "\t\"δ³\" ! x");
   Diagnostics diagnostics;
-  diagnostics.Error(Find(*file, "!"), "stray");
-  EXPECT_EQ(diagnostics.Render(), "a.gr:1:7: error: stray\n    1 |  \"δ³\" ! x\n      |       ^\n");
+  diagnostics.Error(ErrorKind::kStrayCharacter, Find(*file, "!"), "stray");
+  EXPECT_EQ(diagnostics.Render(), "a.gr:1:7: error: stray [stray-character]\n    1 |  \"δ³\" ! x\n      |       ^\n");
 }
 
 TEST(DiagnosticsTest, ALongLineIsShownAroundItsFault) {
   auto file = *SourceFile::Create("a.gr", std::string(1000, 'a') + "!" + std::string(1000, 'b'));
   Diagnostics diagnostics;
-  diagnostics.Error(Find(*file, "!"), "stray");
-  EXPECT_EQ(diagnostics.Render(), "a.gr:1:1001: error: stray\n    1 | …" + std::string(80, 'a') + "!" +
-                                      std::string(79, 'b') + "…\n      | " + std::string(81, ' ') + "^\n");
+  diagnostics.Error(ErrorKind::kStrayCharacter, Find(*file, "!"), "stray");
+  EXPECT_EQ(diagnostics.Render(), "a.gr:1:1001: error: stray [stray-character]\n    1 | …" + std::string(80, 'a') +
+                                      "!" + std::string(79, 'b') + "…\n      | " + std::string(81, ' ') + "^\n");
 }
 
 TEST(DiagnosticsTest, AFullPageOfErrorsIsEnough) {
   auto file = *SourceFile::Create("a.gr", std::string(100, 'a'));
   Diagnostics diagnostics;
-  for (int i = 0; i < 100; ++i) diagnostics.Error({file.get(), i, i + 1}, "wrong");
+  for (int i = 0; i < 100; ++i) diagnostics.Error(ErrorKind::kStrayCharacter, {file.get(), i, i + 1}, "wrong");
   EXPECT_NE(diagnostics.Render().find("… and 80 more errors\n"), std::string::npos);
 }
 

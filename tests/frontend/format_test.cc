@@ -88,7 +88,8 @@ train m {
 }
 
 TEST(FormatTest, ATextThatDoesNotParseIsLeftAlone) {
-  EXPECT_EQ(Formatted("model m { x = }"), R"(test.gr:1:15: error: expected an expression, found `}`
+  EXPECT_EQ(Formatted("model m { x = }"),
+            R"(test.gr:1:15: error: expected an expression, found `}` [expected-expression]
     1 | model m { x = }
       |               ^
 )");

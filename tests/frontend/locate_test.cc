@@ -25,7 +25,8 @@ TEST(LocateTest, WhatIsInTheWayOfAGradientIsShownInTheProgram) {
   absl::StatusOr<ir::Graph> graph = Lower(*module, {}, Entry::kPredict);
   const absl::Status status = graph.ok() ? passes::Backprop(*graph).status() : graph.status();
   EXPECT_EQ(std::string(Locate(*module, status).message()),
-            "cut.gr:6:7: error: no gradient of loss by w: the derivative of floor (4:7) is 0 wherever it exists\n"
+            "cut.gr:6:7: error: no gradient of loss by w: the derivative of floor (4:7) is 0 wherever it exists "
+            "[no-gradient-path]\n"
             "    6 |   g = grad(loss, w)\n"
             "      |       ^\n");
 }

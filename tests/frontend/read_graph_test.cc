@@ -124,10 +124,10 @@ TEST(ReadGraphTest, OneMistakeIsReportedOnceAndTheOthersToo) {
   EXPECT_EQ(
       ReadAndPrint(
           "graph g numerics 1 {\n  input x : f32[8,4]\n  a = x + y\n  b = a * 2\n  c = tahn(x)\n  output b, c\n}"),
-      R"(g.gr:3:11: error: `y` is not defined
+      R"(g.gr:3:11: error: `y` is not defined [undefined-value]
     3 |   a = x + y
       |           ^
-g.gr:5:7: error: there is no operation `tahn`
+g.gr:5:7: error: there is no operation `tahn` [unknown-operation]
     5 |   c = tahn(x)
       |       ^~~~
    help: did you mean `tanh`?

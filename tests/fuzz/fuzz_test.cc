@@ -1,5 +1,5 @@
-// What the fuzzers have learned, without them: every text of their corpus, and every one that once broke a promise, through the
-// functions that they drive; and the words that they write with.
+// What the fuzzers have learned, without them: every text of their corpus, and every one that once broke a promise,
+// through the functions that they drive; and the words that they write with.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -25,10 +25,10 @@ std::string ReadAll(const std::filesystem::path& path) {
 }
 
 std::set<std::filesystem::path> FilesOf(const std::string& folder) {
+  const std::string path = absl::StrCat(GRADUS_SOURCE_DIR, "/tests/fuzz/", folder);
   std::set<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(absl::StrCat(GRADUS_SOURCE_DIR, "/tests/fuzz/", folder))) {
-    files.insert(entry.path());
-  }
+  if (!std::filesystem::exists(path)) return files;  // nothing was found yet
+  for (const auto& entry : std::filesystem::directory_iterator(path)) files.insert(entry.path());
   return files;
 }
 
@@ -40,7 +40,8 @@ std::string Dictionary() {
   for (std::sregex_iterator i(grammar.begin(), grammar.end(), quoted), end; i != end; ++i) words.insert((*i)[1]);
   for (const ir::OpInfo& info : ir::AllOps()) {
     words.insert(std::string(info.mnemonic));
-    for (const ir::AttributeSchema& attribute : info.attributes) words.insert(absl::StrCat(std::string(attribute.name), "="));
+    for (const ir::AttributeSchema& attribute : info.attributes)
+      words.insert(absl::StrCat(std::string(attribute.name), "="));
   }
   const std::regex defined("(?:^|\n)(?:fn|layer) ([a-z_0-9]+)");
   for (const frontend::LibraryFile& file : frontend::LibraryFiles()) {

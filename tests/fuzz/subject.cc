@@ -28,12 +28,15 @@ template <typename... Parts>
   std::abort();
 }
 
+absl::string_view fuzzed;  // messages quote it
+
 // A failure is a sentence for the person who wrote the text.
 void ExpectForPeople(const absl::Status& status, absl::string_view doing) {
   if (status.ok()) return;
   if (status.code() == absl::StatusCode::kInternal) Fail(doing, ": ", status.ToString());
-  for (absl::string_view word : {"internal error", "CHECK(", "LLVM", "llvm", "malformed", "std::", "absl::", "0x7f"}) {
-    if (absl::StrContains(status.message(), word)) Fail(doing, ": `", word, "` in: ", std::string(status.message()));
+  for (absl::string_view word : {"internal error", "CHECK(", "LLVM", "llvm", "malformed", "std::", "absl::"}) {
+    if (absl::StrContains(status.message(), word) && !absl::StrContains(fuzzed, word))
+      Fail(doing, ": `", word, "` in: ", std::string(status.message()));
   }
   if (status.message().empty()) Fail(doing, ": an empty message");
 }
@@ -160,6 +163,7 @@ frontend::Module& LibraryWithoutProgram() {
 
 void FuzzParser(absl::string_view bytes) {
   if (bytes.size() > kMaxFuzzedBytes) return;
+  fuzzed = bytes;
   const auto source = frontend::SourceFile::Create("fuzz.gr", std::string(bytes));
   ExpectForPeople(source.status(), "read");
   if (!source.ok()) return;
@@ -193,6 +197,7 @@ void FuzzParser(absl::string_view bytes) {
 
 void FuzzProgram(absl::string_view bytes) {
   if (bytes.size() > kMaxFuzzedBytes) return;
+  fuzzed = bytes;
   const auto source = frontend::SourceFile::Create("fuzz.gr", std::string(bytes));
   if (!source.ok()) return;
   const uint64_t choice = Hash(bytes);

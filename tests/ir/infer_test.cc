@@ -4,6 +4,7 @@
 
 #include "ir/builder.h"
 #include "ir/contraction.h"
+#include "ir/error.h"
 
 namespace gradus::ir {
 namespace {
@@ -16,7 +17,7 @@ class InferTest : public testing::Test {
   // The type that an operation gives, or its complaint.
   std::string Infer(Op op, std::vector<Value*> operands, std::vector<AttributeValue> attributes = {}) {
     const absl::StatusOr<Value*> value = builder_.Add(op, std::move(operands), std::move(attributes));
-    return value.ok() ? ToString((*value)->type) : std::string(value.status().message());
+    return value.ok() ? ToString((*value)->type) : std::string(WithoutKind(value.status().message()));
   }
 
   Graph graph_;

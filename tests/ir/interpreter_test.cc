@@ -218,7 +218,8 @@ TEST(InterpreterTest, GatherAndScatterAddAreTransposes) {
 TEST(InterpreterTest, AnIndexOutOfRangeIsNamed) {
   const auto y = Apply(Op::kGather, {Floats({3}, {1, 2, 3}), Ints32({2}, {1, 3})}, {int64_t{0}, int64_t{0}});
   EXPECT_EQ(y.status().code(), absl::StatusCode::kOutOfRange);
-  EXPECT_EQ(y.status().message(), "gather index 3 is out of range for axis 0 of 3 elements, in y (9:17)");
+  EXPECT_EQ(y.status().message(),
+            "gather index 3 is out of range for axis 0 of 3 elements, in y (9:17) [index-out-of-range]");
   EXPECT_EQ(Apply(Op::kScatterAdd, {Floats({1}, {1}), Ints32({1}, {-1})}, {int64_t{3}, int64_t{0}, int64_t{0}})
                 .status()
                 .code(),

@@ -96,8 +96,8 @@ TEST(BackpropTest, EverythingInTheWayIsReportedAtOnce) {
   AddGrad(b, u, {x, w}, {"u_x", "u_w"});
   EXPECT_EQ(Backprop(graph).status().message(),
             "4:3: error: no gradient of u by x: the derivative of floor (1:3) is 0 wherever it exists, stop_gradient "
-            "(2:3) ends it\n"
-            "4:3: error: no gradient of u by w: u does not depend on w");
+            "(2:3) ends it [no-gradient-path]\n"
+            "4:3: error: no gradient of u by w: u does not depend on w [no-gradient-path]");
 }
 
 }  // namespace

@@ -262,7 +262,7 @@ TEST_F(CheckGradientTest, EveryExampleIsRight) {
       EXPECT_EQ(result.code, 0) << arguments << "\n" << result.out << result.error;
       continue;
     }
-    const std::string list = result.error.substr(several + 14, result.error.find('\n', several) - several - 14);
+    const std::string list = result.error.substr(several + 14, result.error.find(" [", several) - several - 14);
     for (const absl::string_view name : absl::StrSplit(list, ", "))
       ExpectRight(absl::StrCat(arguments, " --model ", name));
   }

@@ -100,8 +100,9 @@ TEST_F(CliTest, AWrongCommandLineExitsWithTwo) {
 }
 
 TEST_F(CliTest, AMisspeltVerbGetsTheNearestOne) {
-  EXPECT_EQ(Gradus("tarin m.gr").error,
-            "gradus: tarin is not a verb: did you mean train? `gradus --help` lists them\n");
+  EXPECT_EQ(
+      Gradus("tarin m.gr").error,
+      "gradus: tarin is not a verb [command-line]\n   help: did you mean train? `gradus --help` lists the verbs\n");
 }
 
 TEST_F(CliTest, TrainPrintsEveryEpochWithItsValidationAndSaysWhatIsDropped) {
@@ -350,8 +351,9 @@ TEST_F(CliTest, AParameterThatNothingTrainsIsNamedOnce) {
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(result.error,
             "m.gr:8:11: note: v is not trained: loss depends on it only where no gradient passes (stop_gradient, "
-            "integers, comparisons); `optimizer none for v` says so\n"
-            "m.gr:8:11: note: u is not trained: loss does not depend on it; `optimizer none for u` says so\n");
+            "integers, comparisons); `optimizer none for v` says so [untrained-parameter]\n"
+            "m.gr:8:11: note: u is not trained: loss does not depend on it; `optimizer none for u` says so "
+            "[untrained-parameter]\n");
   Write("m.gr", model +
                     "train m { minimize loss; optimizer sgd(lr=0.1); optimizer none for u, v; data x = [1, 2]; "
                     "steps 2 }\n");
@@ -379,7 +381,7 @@ TEST_F(CliTest, AnUpdateThatIsNotFiniteEndsTrainingAtItsStepTheLastOneToo) {
       "train m { minimize loss; optimizer sgd(lr = where(step == 7, 1e38, 1e-3)); data x = [[1, 2, 3, 4, 5, 6, 7, 8], "
       "[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8]] }\n");
   const std::string sentence =
-      "step 7 (epoch 7): w after the update is not finite; a smaller learning rate often helps\n";
+      "step 7 (epoch 7): w after the update is not finite; a smaller learning rate often helps [not-finite]\n";
   for (const char* how : {"", "--interpret", "--threads 1", "--target avx2", "--target baseline", "--fuse off"}) {
     for (const char* steps : {"--steps 7 ", "--steps 20 "}) {
       const CommandResult result = Gradus(absl::StrCat("train m.gr ", steps, how));

@@ -77,7 +77,9 @@ TEST_F(ReferenceTest, AnUnknownNameGetsTheNearestOneAndExitsWithTwo) {
   const CommandResult result = Gradus("help gelo");
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.out, "");
-  EXPECT_EQ(result.error, "gradus: the reference has no gelo: did you mean gelu? `gradus help` lists what there is\n");
+  EXPECT_EQ(result.error,
+            "gradus: the reference has no gelo [command-line]\n   help: did you mean gelu? `gradus help` lists what "
+            "there is\n");
   EXPECT_EQ(Gradus("help xyzzyplugh").code, 2);
   EXPECT_EQ(Gradus("help --plot adam").code, 2);
 }
