@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "frontend/suggest.h"
-#include "ir/error.h"
 #include "tools/reference.h"
 #include "tools/terminal_text.h"
 #include "tools/verb.h"
@@ -42,16 +41,6 @@ std::vector<Topic> VerbTopics(const CLI::App& gradus) {
                         return CodeBlock(help);
                       },
                       absl::StrCat("../cli.md#gradus-", verb->get_name())});
-  }
-  return topics;
-}
-
-std::vector<Topic> ErrorTopics() {
-  std::vector<Topic> topics;
-  for (const ir::ErrorInfo& info : ir::AllErrors()) {
-    topics.push_back({info.name, "Errors, by what ends their message", [&info] {
-                        return absl::StrCat(info.cause, "\n\n", info.fix, "\n\ndocs/errors.md has an example.");
-                      }});
   }
   return topics;
 }

@@ -23,7 +23,8 @@ struct Topic {
 
 std::vector<Topic> OperationTopics();
 std::vector<Topic> LibraryTopics();
-std::vector<Topic> WordTopics();  // the sections of docs/reference/words.md
+std::vector<Topic> ErrorTopics();  // the kinds of errors, from docs/errors.md
+std::vector<Topic> WordTopics();   // the sections of docs/reference/words.md
 
 // The pages of docs/, by the name that `gradus help --page` takes.
 std::string OperationsPage();                      // docs/ops.md
@@ -31,9 +32,10 @@ std::string LibraryPage();                         // docs/reference/library.md
 std::string GrammarPage();                         // docs/reference/grammar.md
 std::string IndexPage(std::vector<Topic> topics);  // docs/reference/index.md: all names, in the order of the alphabet
 
-// frontend/grammar.ebnf and docs/reference/words.md, as they were when the command was built.
+// frontend/grammar.ebnf, docs/reference/words.md and docs/errors.md, as they were when the command was built.
 extern const char kGrammarText[];
 extern const char kWordsText[];
+extern const char kErrorsText[];
 
 // ```code```, as a Markdown block; nothing for an empty text.
 std::string CodeBlock(absl::string_view code);

@@ -119,6 +119,33 @@ std::string Linked(const Production& production, const std::vector<Production>& 
   return out;
 }
 
+// A `### name` of a page, and the `## chapter` that it stands in.
+struct Section {
+  std::string name, chapter, text;
+};
+
+std::vector<Section> SectionsOf(absl::string_view page) {
+  std::vector<Section> sections;
+  std::string chapter;
+  bool inside = false, code = false;
+  for (absl::string_view line : absl::StrSplit(page, '\n')) {
+    if (absl::StartsWith(line, "```")) code = !code;
+    absl::string_view title = line;
+    if (!code && absl::ConsumePrefix(&title, "### ")) {
+      absl::ConsumePrefix(&title, "`");
+      absl::ConsumeSuffix(&title, "`");
+      sections.push_back({std::string(title), chapter, ""});
+      inside = true;
+    } else if (!code && absl::ConsumePrefix(&title, "## ")) {
+      chapter = std::string(title);
+      inside = false;
+    } else if (inside) {
+      absl::StrAppend(&sections.back().text, line, "\n");
+    }
+  }
+  return sections;
+}
+
 bool Mentions(const Production& production, absl::string_view word) {
   return absl::StrContains(production.text, absl::StrCat("\"", word, "\""));
 }
@@ -166,32 +193,25 @@ std::string IndexPage(std::vector<Topic> topics) {
 
 std::vector<Topic> WordTopics() {
   std::vector<Topic> topics;
-  std::string group, name, text;
-  const auto add = [&] {
-    if (!name.empty()) {
-      std::string rules;
-      for (const Production& production : ReadGrammar().second) {
-        if (Mentions(production, name)) absl::StrAppend(&rules, production.text);
-      }
-      const std::string whole = absl::StrCat(text, "\n", rules.empty() ? "" : "In the grammar:\n\n", CodeBlock(rules));
-      topics.push_back(
-          {name, group, [whole] { return whole; }, absl::StrCat("words.md#", absl::AsciiStrToLower(name))});
+  for (const Section& section : SectionsOf(kWordsText)) {
+    std::string rules;
+    for (const Production& production : ReadGrammar().second) {
+      if (Mentions(production, section.name)) absl::StrAppend(&rules, production.text);
     }
-    name.clear();
-    text.clear();
-  };
-  for (absl::string_view line : absl::StrSplit(absl::string_view(kWordsText), '\n')) {
-    if (absl::ConsumePrefix(&line, "### ")) {
-      add();
-      name = std::string(line);
-    } else if (absl::ConsumePrefix(&line, "## ")) {
-      add();
-      group = std::string(line);
-    } else if (!name.empty()) {
-      absl::StrAppend(&text, line, "\n");
-    }
+    const std::string whole =
+        absl::StrCat(section.text, "\n", rules.empty() ? "" : "In the grammar:\n\n", CodeBlock(rules));
+    topics.push_back({section.name, section.chapter, [whole] { return whole; },
+                      absl::StrCat("words.md#", absl::AsciiStrToLower(section.name))});
   }
-  add();
+  return topics;
+}
+
+std::vector<Topic> ErrorTopics() {
+  std::vector<Topic> topics;
+  for (const Section& section : SectionsOf(kErrorsText)) {
+    topics.push_back({section.name, "Errors, by the kind that ends their message",
+                      [text = section.text] { return text; }, absl::StrCat("../errors.md#", section.name)});
+  }
   return topics;
 }
 

@@ -32,7 +32,7 @@ int Columns(absl::string_view text) {
 // `[text](address)` becomes its text, `![…](…)` nothing, `\|` a bar; code is coloured.
 std::string Inline(absl::string_view text, const TerminalStyle& style) {
   std::string out;
-  bool code = false;
+  bool code = false, bold = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const bool picture = absl::StartsWith(text.substr(i), "![");
     const size_t close = text.find("](", i);
@@ -43,6 +43,10 @@ std::string Inline(absl::string_view text, const TerminalStyle& style) {
     } else if (!code && (picture || text[i] == '[') && end != absl::string_view::npos) {
       if (!picture) absl::StrAppend(&out, Inline(text.substr(i + 1, close - i - 1), style));
       i = end;
+    } else if (!code && absl::StartsWith(text.substr(i), "**")) {
+      bold = !bold;
+      absl::StrAppend(&out, !style.color ? "" : bold ? kBold : kPlain);
+      ++i;
     } else if (text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == '|' || text[i + 1] == '*')) {
       out.push_back(text[++i]);
     } else {

@@ -73,6 +73,12 @@ TEST_F(ReferenceTest, HelpDrawsACurveWhereThePageHasAPicture) {
   EXPECT_THAT(Gradus("help adam").out, Not(HasSubstr("┼")));
 }
 
+TEST_F(ReferenceTest, HelpKnowsTheKindThatEndsAMessage) {
+  const std::string help = Gradus("help inner-sizes-differ").out;
+  EXPECT_THAT(help, AllOf(HasSubstr("error: cannot multiply"), HasSubstr("[inner-sizes-differ]\n"),
+                          HasSubstr("\nFix. "), Not(HasSubstr("**"))));
+}
+
 TEST_F(ReferenceTest, AnUnknownNameGetsTheNearestOneAndExitsWithTwo) {
   const CommandResult result = Gradus("help gelo");
   EXPECT_EQ(result.code, 2);
