@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "frontend/library.h"
 #include "ir/op.h"
 #include "tests/fuzz/subject.h"
@@ -50,7 +51,16 @@ std::string Dictionary() {
   }
   for (const char* word : {"f32", "f64", "i32", "i64", "u8", "bool", "float", "float[]"}) words.insert(word);
   std::string dictionary = "# Words of the language; GRADUS_REWRITE=1 build/tests/fuzz_test writes them.\n";
-  for (const std::string& word : words) absl::StrAppend(&dictionary, "\"", word, "\"\n");
+  for (const std::string& word : words) {
+    absl::StrAppend(&dictionary, "\"");
+    for (const char c : word) {  // libFuzzer takes printable characters alone
+      const auto byte = static_cast<unsigned char>(c);
+      absl::StrAppend(&dictionary, byte < 0x20 || byte > 0x7E || c == '"' || c == '\\'
+                                       ? absl::StrFormat("\\x%02x", byte)
+                                       : std::string(1, c));
+    }
+    absl::StrAppend(&dictionary, "\"\n");
+  }
   return dictionary;
 }
 
