@@ -62,7 +62,13 @@ struct Native {
   static V Add(V x, V y) { return b().CreateFAdd(x, y); }
   static V Subtract(V x, V y) { return b().CreateFSub(x, y); }
   static V Multiply(V x, V y) { return b().CreateFMul(x, y); }
-  static V Divide(V x, V y) { return b().CreateFDiv(x, y); }
+  // LLVM 22 takes a lane where both operands are known to be 0 for a quotient of 0, not NaN (its instruction selection,
+  // SimplifyDemandedVectorElts), and drops the mask of such lanes. The fence, which is no instruction, hides what is
+  // known of the divisor.
+  static V Divide(V x, V y) {
+    if (!y->getType()->isVectorTy() || llvm::isa<llvm::Constant>(y)) return b().CreateFDiv(x, y);
+    return b().CreateFDiv(x, b().CreateIntrinsic(llvm::Intrinsic::arithmetic_fence, {y->getType()}, {y}));
+  }
   static V Negate(V x) { return b().CreateFNeg(x); }
   static V Abs(V x) { return Call(llvm::Intrinsic::fabs, x); }
   static V Fma(V x, V y, V z) { return EmitFma(b(), EmitScope::target(), x, y, z); }

@@ -81,6 +81,15 @@ constexpr Case kCases[] = {
   y = sum(x * x, axis=[1, 2]) + 1
   z = sum(abs(x), axis=[0, 3])
   output y, z)"},
+    // The lanes past a short row hold 0 / 0.
+    {"QuotientsOfShortRows", ir::RegionKind::kRow, R"(
+  input x : f32[8,2]
+  input y : f64[8,3]
+  input z : f32[9,1,5]
+  a = sum(x / x, axis=[1])
+  b = sum(y / y, axis=[1]) + max(y // y, axis=[1])
+  c = sum(z % z, axis=[2])
+  output a, b, c)"},
     // Elements that are equal along the reduced axes are elements all the same.
     {"YieldConstantAlongTheReducedAxis", ir::RegionKind::kReduction, R"(
   a = rsqrt(iota([64, 2, 2], axis=2, type=f32))
