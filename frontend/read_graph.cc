@@ -285,6 +285,11 @@ bool GraphReader::ReadNext(const ast::Statement& s, const ast::Next& next) {
                        "the next value of a state is a value; a number needs a type, as in f32(0)");
     return false;
   }
+  for (const auto& known : graph_.body.statements) {
+    if (known->op != ir::Op::kNext || known->operands[0] != state) continue;
+    diagnostics_.Error(ErrorKind::kNextTwice, next.name.range, absl::StrCat(state->name, " has a next already"));
+    return false;
+  }
   auto statement = std::make_unique<ir::Statement>();
   statement->op = ir::Op::kNext;
   statement->operands = {state, value->tensor()};
