@@ -204,7 +204,8 @@ class Formatter {
   bool Spaced(const Piece& last, const Piece& next) const {
     if (next.Is(".")) {
       // Kept apart from a name or number, of which it would become a part.
-      return last.range.end != next.range.begin && (last.IsName() || last.IsNumber());
+      const bool joins = at_ + 1 < pieces_.size() && pieces_[at_ + 1].IsName();
+      return (last.range.end != next.range.begin || joins) && (last.IsName() || last.IsNumber());
     }
     if (last.Is(".")) return false;
     // The pieces of a pattern stay together.
