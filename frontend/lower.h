@@ -33,7 +33,7 @@ struct LowerOptions {
   std::string name;                        // of a train or a model; empty: the only train, else the only model
   std::map<std::string, std::string> set;  // `B` -> `128`; `float` -> `f64`
   std::set<std::string> fed;               // inputs with an initialiser that are fed instead of drawn
-  bool keep_rules = false;                 // of functions with a vjp, where no gradient is taken: for who takes one later
+  bool keep_rules = false;  // of functions with a vjp, where no gradient is taken: for who takes one later
 };
 
 // A file or literal from which an input is filled.
@@ -85,7 +85,7 @@ struct Program {
   std::vector<std::string> outputs;     // outputs of kPredict
   std::vector<DataBinding> data;
   std::vector<DataBinding> validate;
-  std::string warnings;  // rendered; empty where nothing looks like a mistake
+  std::string warnings;            // rendered; empty where nothing looks like a mistake
   std::vector<std::string> notes;  // `mlp.gr:9:3: note: w is not trained: …`: no errors, but hardly meant
 };
 
