@@ -166,14 +166,4 @@ std::shared_ptr<const Access> ResolveAccess(const ir::Region& region, const Valu
   return Resolver(region, space.size()).Resolve(value, index);
 }
 
-uint64_t Dependence(const Access& access) {
-  uint64_t axes = 0;
-  ForEachForm(access, [&](const Linear& form) {
-    for (size_t i = 0; i < form.coefficients.size(); ++i) {
-      if (form.coefficients[i] != 0) axes |= uint64_t{1} << i;
-    }
-  });
-  return axes;
-}
-
 }  // namespace gradus::codegen

@@ -62,7 +62,4 @@ void ForEachForm(const Access& access, Function f) {
   for (const auto& operand : access.operands) ForEachForm(*operand, f);
 }
 
-// Bit a: the access depends on axis a of the space.
-uint64_t Dependence(const Access& access);
-
 }  // namespace gradus::codegen

@@ -37,7 +37,6 @@ class Parser {
   bool At(absl::string_view text);  // punctuation or a word
   bool Accept(absl::string_view text);
   bool Expect(absl::string_view text, absl::string_view purpose);
-  SourceRange Last() const { return last_; }
   SourceRange Since(SourceRange first) const { return first.To(last_); }
 
   // Reports at the next token: `expected WHAT, found …`; nothing where the lexer has spoken already.

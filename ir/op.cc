@@ -93,11 +93,4 @@ absl::optional<Op> FindMnemonic(absl::string_view mnemonic) {
   return found == kByMnemonic->end() ? absl::nullopt : absl::make_optional(found->second);
 }
 
-absl::optional<Op> FindInfix(absl::string_view infix, int arity) {
-  for (const OpInfo& info : kTable) {
-    if (!infix.empty() && info.infix == infix && info.arity == arity) return info.op;
-  }
-  return absl::nullopt;
-}
-
 }  // namespace gradus::ir

@@ -88,9 +88,8 @@ struct OpInfo {
 };
 
 const OpInfo& Info(Op op);
-absl::Span<const OpInfo> AllOps();                                     // in the order of the table
-absl::optional<Op> FindMnemonic(absl::string_view mnemonic);           // `tanh`
-absl::optional<Op> FindInfix(absl::string_view infix, int arity = 2);  // `+`
+absl::Span<const OpInfo> AllOps();                            // in the order of the table
+absl::optional<Op> FindMnemonic(absl::string_view mnemonic);  // `tanh`
 
 // One output element depends on one element of each operand at the same (broadcast) index.
 inline bool IsElementwise(Op op) { return Info(op).family < OpFamily::kStructural; }

@@ -38,8 +38,6 @@ class Groups {
 
   // Statements and yields that these groups together would have, accesses and literals included.
   ir::RegionView View(absl::Span<const int> groups) const;
-  // Whether a statement that is no node, or that a region copied, is read outside regions and has to stay.
-  bool IsMaterialized(const ir::Statement& s) const { return materialized_.contains(&s); }
 
   // The name of a value, or of the statement that it is nested in.
   std::string DisplayName(const ir::Value& value) const;

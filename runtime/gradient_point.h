@@ -61,7 +61,6 @@ class GradientPoint {
                                               const ValueArrays& declared, uint64_t rounding,
                                               const std::function<void()>& visit);
 
-  bool Has(const ir::Value* value) const { return values_.contains(value); }
   const ir::Array& At(const ir::Value* value) const { return *values_.at(value); }
 
   // The tangents of the ends and of what is passed; one that does not change is not among them. With a `rounding` that

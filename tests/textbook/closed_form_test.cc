@@ -146,62 +146,63 @@ absl::StatusOr<ir::NamedTensors> Evaluate(ir::Graph& graph,
   return std::move(values.outputs);
 }
 
-TEST(ClosedFormTest, EveryDerivativeOfTheMatrixForm) {
-  const auto module = LoadTextbook("network.gr");
+// Each variant of a program of the textbook, at each point.
+template <typename Function>
+void ForEveryVariant(const char* program, Function check) {
+  const auto module = LoadTextbook(program);
   ASSERT_THAT(module, IsOk());
   for (const Variant& variant : AllVariants()) {
     SCOPED_TRACE(variant.text());
     for (const Point& p : kPoints) {
       auto graph = Differentiated(*module, frontend::Entry::kStep, variant.choices());
       ASSERT_THAT(graph, IsOk());
-      std::vector<double> w1;
-      for (int k = 0; k < 2; ++k) {
-        for (int j = 0; j < 3; ++j) w1.push_back(p.w1[j][k]);
-      }
-      const std::vector<double> b1 =
-          variant.shared ? std::vector<double>{p.b1[0]} : std::vector<double>(p.b1.begin(), p.b1.end());
-      const auto found = Evaluate(*graph, {{"x", {p.x[0], p.x[1]}},
-                                           {"t", {p.t}},
-                                           {"w1", w1},
-                                           {"b1", b1},
-                                           {"w2", {p.w2.begin(), p.w2.end()}},
-                                           {"b2", {p.b2}}});
-      ASSERT_THAT(found, IsOk());
-      const auto at = [&](const std::string& name, int i) { return found->at(name).data<double>()[i]; };
-      for (const auto& [name, expected] : ClosedForm(variant, p)) {
-        const int j = name.size() > 3 ? name[name.size() - 2] - '1' : 0, last = name.back() - '1';
-        if (absl::StartsWith(name, "w1")) ExpectNear(name, expected, at("d.w1", last * 3 + j));
-        if (absl::StartsWith(name, "w2")) ExpectNear(name, expected, at("d.w2", last));
-        if (absl::StartsWith(name, "b1")) ExpectNear(name, expected, at("d.b1", variant.shared ? 0 : last));
-        if (name == "b2") ExpectNear(name, expected, at("d.b2", 0));
-      }
+      check(variant, p, *graph);
     }
   }
 }
 
-TEST(ClosedFormTest, EveryDerivativeOfTheScalarForm) {
-  const auto module = LoadTextbook("scalar.gr");
-  ASSERT_THAT(module, IsOk());
-  for (const Variant& variant : AllVariants()) {
-    SCOPED_TRACE(variant.text());
-    for (const Point& p : kPoints) {
-      auto graph = Differentiated(*module, frontend::Entry::kStep, variant.choices());
-      ASSERT_THAT(graph, IsOk());
-      std::map<std::string, std::vector<double>> declared = {
-          {"x1", {p.x[0]}}, {"x2", {p.x[1]}}, {"t", {p.t}}, {"b1", {p.b1[0]}}, {"b2", {p.b2}}};
-      for (int j = 0; j < 3; ++j) {
-        const std::string unit = absl::StrCat(j + 1);
-        declared["w2_1" + unit] = {p.w2[j]};
-        declared["b1_" + unit] = {p.b1[j]};
-        for (int k = 0; k < 2; ++k) declared[absl::StrCat("w1_", unit, k + 1)] = {p.w1[j][k]};
-      }
-      const auto found = Evaluate(*graph, declared);
-      ASSERT_THAT(found, IsOk());
-      const Derivatives closed = ClosedForm(variant, p);
-      EXPECT_EQ(closed.size(), variant.shared ? 11u : 13u);
-      for (const auto& [name, expected] : closed) ExpectNear(name, expected, found->at("d." + name).data<double>()[0]);
+TEST(ClosedFormTest, EveryDerivativeOfTheMatrixForm) {
+  ForEveryVariant("network.gr", [](const Variant& variant, const Point& p, ir::Graph& graph) {
+    std::vector<double> w1;
+    for (int k = 0; k < 2; ++k) {
+      for (int j = 0; j < 3; ++j) w1.push_back(p.w1[j][k]);
     }
-  }
+    const std::vector<double> b1 =
+        variant.shared ? std::vector<double>{p.b1[0]} : std::vector<double>(p.b1.begin(), p.b1.end());
+    const auto found = Evaluate(graph, {{"x", {p.x[0], p.x[1]}},
+                                        {"t", {p.t}},
+                                        {"w1", w1},
+                                        {"b1", b1},
+                                        {"w2", {p.w2.begin(), p.w2.end()}},
+                                        {"b2", {p.b2}}});
+    ASSERT_THAT(found, IsOk());
+    const auto at = [&](const std::string& name, int i) { return found->at(name).data<double>()[i]; };
+    for (const auto& [name, expected] : ClosedForm(variant, p)) {
+      const int j = name.size() > 3 ? name[name.size() - 2] - '1' : 0, last = name.back() - '1';
+      if (absl::StartsWith(name, "w1")) ExpectNear(name, expected, at("d.w1", last * 3 + j));
+      if (absl::StartsWith(name, "w2")) ExpectNear(name, expected, at("d.w2", last));
+      if (absl::StartsWith(name, "b1")) ExpectNear(name, expected, at("d.b1", variant.shared ? 0 : last));
+      if (name == "b2") ExpectNear(name, expected, at("d.b2", 0));
+    }
+  });
+}
+
+TEST(ClosedFormTest, EveryDerivativeOfTheScalarForm) {
+  ForEveryVariant("scalar.gr", [](const Variant& variant, const Point& p, ir::Graph& graph) {
+    std::map<std::string, std::vector<double>> declared = {
+        {"x1", {p.x[0]}}, {"x2", {p.x[1]}}, {"t", {p.t}}, {"b1", {p.b1[0]}}, {"b2", {p.b2}}};
+    for (int j = 0; j < 3; ++j) {
+      const std::string unit = absl::StrCat(j + 1);
+      declared["w2_1" + unit] = {p.w2[j]};
+      declared["b1_" + unit] = {p.b1[j]};
+      for (int k = 0; k < 2; ++k) declared[absl::StrCat("w1_", unit, k + 1)] = {p.w1[j][k]};
+    }
+    const auto found = Evaluate(graph, declared);
+    ASSERT_THAT(found, IsOk());
+    const Derivatives closed = ClosedForm(variant, p);
+    EXPECT_EQ(closed.size(), variant.shared ? 11u : 13u);
+    for (const auto& [name, expected] : closed) ExpectNear(name, expected, found->at("d." + name).data<double>()[0]);
+  });
 }
 
 // Softmax and the cross-entropy of the label: δ = a − t, t one for the label and zero for the others.

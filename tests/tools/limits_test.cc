@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "tests/runtime/sample_files.h"
 #include "tests/tools/command.h"
 
 namespace gradus::tools {
@@ -25,10 +26,7 @@ TEST_F(LimitsTest, NestedGradientsEndAtALimitOfStatements) {
 }
 
 TEST_F(LimitsTest, PredictionsThatDoNotFitTheMachineAreRefused) {
-  const std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10000000,), }";
-  std::string file =
-      std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + std::string(117 - header.size(), ' ') + "\n";
-  Write("x.npy", file + std::string(10'000'000, '\1'));
+  Write("x.npy", runtime::NpyFile("|u1", "10000000,", std::string(10'000'000, '\1')));
   Write("m.gr",
         "model m {\n  dim B = 1\n  input x : u8[B]\n  param w : float = ones\n"
         "  y = float(x)[:, none] * w + float(arange(1000000))\n  loss = mean(y)\n  output y\n}\n"
