@@ -38,12 +38,30 @@ bool IsOperator(const Piece& p) {
 
 constexpr char kTypeBracket = 't';  // the `[` of float[B,784] among the open brackets
 
-// Tokens and comments in text order, without the `;` that say nothing, with the line breaks that the result has.
-std::vector<Piece> Pieces(const SourceFile& source) {
+// Where the patterns of the recipes stand (`fc2.*`), in text order.
+std::vector<SourceRange> PatternsOf(const std::vector<ast::Definition>& definitions) {
+  std::vector<SourceRange> ranges;
+  const auto add = [&](const std::vector<ast::Pattern>& patterns) {
+    for (const ast::Pattern& pattern : patterns) ranges.push_back(pattern.range);
+  };
+  for (const ast::Definition& definition : definitions) {
+    const ast::Train* train = definition.As<ast::Train>();
+    if (train == nullptr) continue;
+    for (const ast::TrainItem& item : train->items) {
+      if (const ast::Minimize* minimize = item.As<ast::Minimize>()) add(minimize->wrt);
+      if (const ast::Optimizer* optimizer = item.As<ast::Optimizer>()) add(optimizer->parameters);
+    }
+  }
+  return ranges;
+}
+
+// Tokens and comments in text order, without the `;` that say nothing, with the line breaks that the result has. A
+// pattern is one piece, like a name: its points and stars are no operators.
+std::vector<Piece> Pieces(const SourceFile& source, const std::vector<SourceRange>& patterns) {
   Diagnostics none;
   const TokenizedFile file = Tokenize(source, none);
   std::vector<Piece> pieces;
-  size_t comment = 0;
+  size_t comment = 0, pattern = 0;
   int32_t last_end = 0;
   auto add = [&](Piece piece) {
     const absl::string_view between = source.text().substr(last_end, piece.range.begin - last_end);
@@ -58,7 +76,13 @@ std::vector<Piece> Pieces(const SourceFile& source) {
       const SourceRange range = file.comments[comment];
       add({TokenKind::kEnd, range, range.text(), true});
     }
-    if (token.kind != TokenKind::kEnd) add({token.kind, token.range, token.text});
+    while (pattern < patterns.size() && patterns[pattern].end <= token.range.begin) ++pattern;
+    if (pattern < patterns.size() && patterns[pattern].begin <= token.range.begin) {
+      const SourceRange& range = patterns[pattern];
+      if (range.begin == token.range.begin) add({TokenKind::kName, range, range.text()});
+    } else if (token.kind != TokenKind::kEnd) {
+      add({token.kind, token.range, token.text});
+    }
   }
 
   // A block over several lines has its first and its last line for itself.
@@ -142,7 +166,7 @@ class Formatter {
     const bool of_type = piece.Is("[") && Previous() && Previous()->IsName() && IsTypeName(Previous()->text);
     if (piece.Is("(") || piece.Is("[") || piece.Is("{")) open_.push_back(of_type ? kTypeBracket : piece.text[0]);
     if ((piece.Is(")") || piece.Is("]") || piece.Is("}")) && !open_.empty()) open_.pop_back();
-    continues_ = piece.Is(",") || piece.Is("=") || (IsOperator(piece) && !EndsPattern(piece));
+    continues_ = piece.Is(",") || piece.Is("=") || IsOperator(piece);
   }
 
   // The next token may stand in a column with one of a neighbouring line.
@@ -173,14 +197,6 @@ class Formatter {
     if (section && definition_ == "graph") line.indent = 0;
   }
 
-  // `fc2.*` at the end of a line is no product that goes on.
-  bool EndsPattern(const Piece& piece) const {
-    if (definition_ != "train" || !piece.Is("*")) return false;
-    const Piece* before = Previous();
-    return before &&
-           (before->Is(".") || before->Is(",") || (before->IsName() && IsOneOf(before->text, {"wrt", "for"})));
-  }
-
   // Whether a word says what follows, so that `(` and `-` after it belong to an operand.
   bool IsKeyword(size_t i) const {
     const Piece& p = pieces_[i];
@@ -208,11 +224,6 @@ class Formatter {
       return (last.range.end != next.range.begin || joins) && (last.IsName() || last.IsNumber());
     }
     if (last.Is(".")) return false;
-    // The pieces of a pattern stay together.
-    if (definition_ == "train" && last.Is("*") && last.range.end == next.range.begin && next.IsName() && at_ >= 2 &&
-        pieces_[at_ - 2].Is(".")) {
-      return false;
-    }
     if (last.Is("(") || last.Is("[") || next.Is(")") || next.Is("]") || next.Is(",") || next.Is(";")) return false;
     if (last.Is("{") && next.Is("}")) return false;
     // float[B,4*n]
@@ -248,15 +259,15 @@ class Formatter {
 
 absl::StatusOr<std::string> Format(const SourceFile& source) {
   Diagnostics diagnostics;
-  Parser(source, diagnostics).ParseDefinitions();
+  const std::vector<ast::Definition> definitions = Parser(source, diagnostics).ParseDefinitions();
   RETURN_IF_ERROR(diagnostics.ToStatus());
-  return Formatter(Pieces(source)).Run();
+  return Formatter(Pieces(source, PatternsOf(definitions))).Run();
 }
 
 std::string FormatExpression(SourceRange expression) {
   const auto source = SourceFile::Create("", std::string(expression.text()));
   CHECK(source.ok()) << source.status();
-  std::vector<Piece> pieces = Pieces(**source);
+  std::vector<Piece> pieces = Pieces(**source, {});
   std::erase_if(pieces, [](const Piece& piece) { return piece.comment; });
   for (size_t i = 1; i < pieces.size(); ++i) pieces[i].breaks = false;
   std::string text = Formatter(std::move(pieces)).Run();
