@@ -420,6 +420,27 @@ absl::optional<ir::DType> Lowering::ElementType(const ast::Identifier& name) {
   return absl::nullopt;
 }
 
+absl::optional<ir::Shape> Lowering::EvaluateDim(const ast::Expression& dim) {
+  const Item item = Evaluate(dim);
+  if (item.As<ListItem>() != nullptr) {
+    auto extents = AsShape(item, dim.range);
+    if (!extents) return absl::nullopt;
+    for (const int64_t extent : *extents) {
+      if (!CheckExtent(extent, dim.range)) return absl::nullopt;
+    }
+    return extents;
+  }
+  const auto extent = AsInteger(item, dim.range, "an extent");
+  if (!extent || !CheckExtent(*extent, dim.range)) return absl::nullopt;
+  return ir::Shape{*extent};
+}
+
+bool Lowering::CheckExtent(int64_t extent, SourceRange where) {
+  if (extent >= 1) return true;
+  Error(ErrorKind::kExtentTooSmall, where, absl::StrCat("every extent must be at least 1, found ", extent));
+  return false;
+}
+
 absl::optional<ir::Type> Lowering::EvaluateType(const ast::TypeExpression& expression) {
   if (expression.like != nullptr) {
     ir::Value* value = AsTensor(Evaluate(*expression.like), expression.like->range);
@@ -430,13 +451,9 @@ absl::optional<ir::Type> Lowering::EvaluateType(const ast::TypeExpression& expre
   if (!element) return absl::nullopt;
   ir::Type type{*element, {}};
   for (const ast::ExpressionPtr& dim : expression.dims) {
-    const auto extent = AsInteger(Evaluate(*dim), dim->range, "an extent");
-    if (!extent) return absl::nullopt;
-    if (*extent < 1) {
-      Error(ErrorKind::kExtentTooSmall, dim->range, absl::StrCat("every extent must be at least 1, found ", *extent));
-      return absl::nullopt;
-    }
-    type.shape.push_back(*extent);
+    const auto extents = EvaluateDim(*dim);
+    if (!extents) return absl::nullopt;
+    type.shape.insert(type.shape.end(), extents->begin(), extents->end());
   }
   if (type.rank() > ir::kMaxRank) {
     Error(ErrorKind::kRankLimit, expression.range,

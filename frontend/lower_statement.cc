@@ -103,14 +103,18 @@ void Lowering::ExecuteDeclaration(const ast::Declaration& declaration) {
   const SourceRange where = declaration.initial == nullptr ? name.range : declaration.initial->range;
   if (input) {
     ProgramInput description{name.text, *type, -1, declaration.initial != nullptr};
+    int64_t axis = 0;  // of the dim, before which a list may have stood for several
     for (size_t i = 0; i < declaration.type.dims.size(); ++i) {
       const ast::Name* dim = declaration.type.dims[i]->As<ast::Name>();
+      const bool several = declaration.type.dims.size() != static_cast<size_t>(type->rank());
+      const int64_t first = axis;
+      axis += several ? static_cast<int64_t>(EvaluateDim(*declaration.type.dims[i])->size()) : 1;
       if (dim == nullptr || dim->text != batch_dim_) continue;
       if (description.batch_axis >= 0) {
         Error(ErrorKind::kBatchTwice, declaration.type.dims[i]->range,
               absl::StrCat(name.text, " has the batch dim ", batch_dim_, " twice: examples lie along one axis"));
       }
-      description.batch_axis = static_cast<int64_t>(i);
+      description.batch_axis = first;
     }
     program_.inputs.push_back(description);
     if (name.text == "step" || name.text == "epoch" || name.text == "seed") {

@@ -150,6 +150,9 @@ class Lowering {
   absl::optional<Items> AsItems(const Item& item, SourceRange where, absl::string_view what);
   absl::optional<ir::DType> AsType(const Item& item, SourceRange where);
   absl::optional<ir::Type> EvaluateType(const ast::TypeExpression& type);
+  // The extents that a dim of a type stands for: one, or those of a list.
+  absl::optional<ir::Shape> EvaluateDim(const ast::Expression& dim);
+  bool CheckExtent(int64_t extent, SourceRange where);
   absl::optional<ir::DType> ElementType(const ast::Identifier& name);
 
   // ---- the graph

