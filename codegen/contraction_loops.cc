@@ -129,8 +129,6 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   shape.panel_columns = result.column.b.panel;
   result.blocking = ir::ChooseBlocking(shape, target);
 
-  int64_t k = result.contracted.extent;
-  for (const ContractionLoop& loop : result.contracted_outer) k *= loop.extent;
   bool tiles = !spec.lanes16 && (spec.slices == 1 || result.contracted_outer.empty());
   tiles &= !InPanels(result.row.a) && !InPanels(result.contracted.a) && !InPanels(result.row.b);
   for (const ContractionLoop& loop : result.contracted_outer) tiles &= !InPanels(loop.a);

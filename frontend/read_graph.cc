@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "frontend/format.h"
 #include "frontend/graph_reader.h"
@@ -185,6 +186,12 @@ bool GraphReader::ReadDeclaration(const ast::Statement& s, const ast::Declaratio
                     : declaration.kind == ast::DeclarationKind::kParam ? ir::Op::kParam
                                                                        : ir::Op::kState;
   const std::string initial = declaration.initial ? FormatExpression(declaration.initial->range) : "";
+  // Kept as text of one line, which statements are not.
+  if (absl::StrContains(initial, '{')) {
+    diagnostics_.Error(ErrorKind::kNotAnInitializer, declaration.initial->range,
+                       "an initial value is a literal or an initialiser, found a region");
+    return false;
+  }
   ir::Value* value = scope_->builder.Declare(op, declaration.name.text, *type, initial);
   const absl::Status valid = ir::InferTypes(*value->definition).status();
   if (!valid.ok()) {

@@ -154,7 +154,7 @@ class Checker {
       }
       Worked(1, "every statement");
       ASSIGN_OR_RETURN(std::vector<WrongDerivative> wrong,
-                       FindWrongDerivatives(claims, candidate, order_, *point_, judge, random_));
+                       FindWrongDerivatives(claims, candidate, order_, judge, random_));
       if (scalar == nullptr || wrong.size() < check.wrong.size()) {
         scalar = candidate;
         check.wrong = std::move(wrong);

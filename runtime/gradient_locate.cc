@@ -29,14 +29,8 @@ std::string Describe(double ratio) {
 
 class Finder {
  public:
-  Finder(const Value* scalar, const GraphOrder& order, const GradientPoint& point, const GradientJudge& judge,
-         std::mt19937_64& random)
-      : scalar_(scalar),
-        order_(order),
-        point_(point),
-        judge_(judge),
-        random_(random),
-        before_scalar_(order.Before({&scalar, 1})) {}
+  Finder(const Value* scalar, const GraphOrder& order, const GradientJudge& judge, std::mt19937_64& random)
+      : scalar_(scalar), order_(order), judge_(judge), random_(random), before_scalar_(order.Before({&scalar, 1})) {}
 
   absl::StatusOr<std::vector<WrongDerivative>> Run(const GradientClaims& written) {
     std::vector<std::pair<int, WrongDerivative>> wrong;
@@ -278,7 +272,6 @@ class Finder {
 
   const Value* scalar_;
   const GraphOrder& order_;
-  const GradientPoint& point_;
   const GradientJudge& judge_;
   std::mt19937_64& random_;
   std::vector<const Statement*> before_scalar_;
@@ -293,9 +286,9 @@ ir::Ints IndexOf(int64_t flat, const ir::Shape& shape) {
 }
 
 absl::StatusOr<std::vector<WrongDerivative>> FindWrongDerivatives(const GradientClaims& claims, const Value* scalar,
-                                                                  const GraphOrder& order, const GradientPoint& point,
-                                                                  const GradientJudge& judge, std::mt19937_64& random) {
-  return Finder(scalar, order, point, judge, random).Run(claims);
+                                                                  const GraphOrder& order, const GradientJudge& judge,
+                                                                  std::mt19937_64& random) {
+  return Finder(scalar, order, judge, random).Run(claims);
 }
 
 }  // namespace gradus::runtime

@@ -29,8 +29,8 @@ struct WrongDerivative {
 // its sum do), given the adjoints of what that statement computes. So of a wrong adjoint the cause is found, and none
 // of its consequences.
 absl::StatusOr<std::vector<WrongDerivative>> FindWrongDerivatives(const GradientClaims& claims, const ir::Value* scalar,
-                                                                  const GraphOrder& order, const GradientPoint& point,
-                                                                  const GradientJudge& judge, std::mt19937_64& random);
+                                                                  const GraphOrder& order, const GradientJudge& judge,
+                                                                  std::mt19937_64& random);
 
 // The index of element number `flat` of a shape.
 ir::Ints IndexOf(int64_t flat, const ir::Shape& shape);

@@ -14,7 +14,7 @@
 namespace gradus::runtime {
 namespace {
 
-constexpr uint32_t kEnd = 0x06054b50, kEnd64 = 0x06064b50, kEnd64Locator = 0x07064b50;
+constexpr uint32_t kEnd64 = 0x06064b50, kEnd64Locator = 0x07064b50;
 constexpr uint32_t kCentral = 0x02014b50, kLocal = 0x04034b50;
 constexpr size_t kEndBytes = 22, kLocatorBytes = 20, kMaxComment = 65535;
 constexpr uint64_t kMaxMembers = 1 << 20;
