@@ -21,6 +21,12 @@ int64_t ContractionScratchOf(RegionCode& code);
 void EmitConcat(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitPad(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitScatterAdd(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
+void EmitConvolution(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
+void EmitConvolutionWeights(KernelContext& kernel, const ir::Statement& statement, Pointers operands,
+                            Pointers results);
+void EmitWindowSum(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
+void EmitWindowMax(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
+void EmitWindowArgMax(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 // `bytes` from *from to *to, which do not overlap.
 void EmitCopy(KernelContext& kernel, int64_t bytes, llvm::Value* from, llvm::Value* to);
 

@@ -18,8 +18,19 @@ constexpr Builtin kRows[] = {
      "The index of the smallest element along the axis, i32: the first of equal ones, and NaN comes first. A vector "
      "needs no axis."},
     {"broadcast", "x shape", "x repeated to a shape by NumPy's rule; its gradient is summed over the repetitions."},
+    {"channels_first", "x layout",
+     "x [n, spatial axes, channels] in the layout that a layer was given: \"nchw\" (of one spatial axis \"ncw\", of "
+     "three "
+     "\"ncdhw\") moves the channels to the second place, \"nhwc\" leaves them."},
+    {"channels_last", "x layout", "The way back: x of that layout as [n, spatial axes, channels]."},
     {"concat", "list axis=",
      "Tensors one after another along the axis (0 where it is absent); their types agree beside that axis."},
+    {"convolution", "x w stride= pad= dilation= interior= groups=",
+     "x [n, spatial axes, channels] under windows w [taps, channels / groups, outputs], for 1 to 3 spatial axes: "
+     "`stride` "
+     "places from window to window, `dilation` from tap to tap, `interior` holes between the elements of x. `pad` is a "
+     "number, [before, after], a list of these with one an axis, `\"same\"` or `\"valid\"`; negative padding crops. "
+     "What would stand in padding does not exist."},
     {"count", "x axis=", "How many elements the axes hold, all of x where no axis is given: a static integer."},
     {"einsum", "spec a b=",
      "A contraction by its letters: `\"bqd,bkd->bqk\"` sums over the letters that the result lacks. With one operand, "
@@ -44,6 +55,7 @@ constexpr Builtin kRows[] = {
     {"pad", "x axis= low= high= interior= value=",
      "x with `value` (0 where it is absent) `low` times before, `high` times after and `interior` times between its "
      "elements: one width an axis, or one width with `axis`."},
+    {"per_axis", "x n", "x itself where it is a list, which must have n items, else a list that holds it n times."},
     {"product", "list", "The product of a list of static integers, as of a shape."},
     {"random_bits", "shape axis= type=",
      "Random integers, i32 or i64: Philox of the seed, the place of the call and the step. random_uniform and "
@@ -65,6 +77,13 @@ constexpr Builtin kRows[] = {
     {"transpose", "x axes",
      "The axes in another order: axis i of the result is axis axes[i] of x. `x.T` swaps the "
      "last two."},
+    {"window_argmax", "x window stride= pad= dilation=",
+     "Where window_max first finds its maximum: the row-major index, i32, among the elements of its example."},
+    {"window_max", "x window stride= pad= dilation=",
+     "The maximum of each window of x [n, spatial axes, channels], whose arguments are those of convolution; the "
+     "gradient goes to the first element that attains it. `stride` is 1 where it is absent."},
+    {"window_sum", "x window stride= pad= dilation= interior=",
+     "The sum of each window of x [n, spatial axes, channels], whose arguments are those of convolution."},
 };
 
 }  // namespace

@@ -167,6 +167,11 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
   if (name == "einsum") return Einsum(arguments, where);
   if (name == "grad") return Grad(arguments, where);
   if (name == "random_bits") return RandomBits(arguments, where);
+  if (name == "convolution" || absl::StartsWith(name, "window_")) return Window(name, arguments, where);
+  if (name == "channels_first" || name == "channels_last") {
+    return MoveChannels(name == "channels_last", arguments, where);
+  }
+  if (name == "per_axis") return ListPerAxis(arguments, where);
   if (name == "stop_gradient") {
     ir::Value* x = AsTensor(arguments[0], where);
     return x == nullptr ? Item(Poison()) : EmitItem(Op::kStopGradient, {x});

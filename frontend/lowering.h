@@ -35,6 +35,7 @@
 #include "frontend/lower.h"
 #include "frontend/suggest.h"
 #include "ir/builder.h"
+#include "ir/convolution.h"
 
 namespace gradus::frontend {
 
@@ -219,6 +220,14 @@ class Lowering {
   // Whether y is computed from x through values that carry a gradient; with `through_cuts`, in any way.
   bool DependsOn(const ir::Value* y, const ir::Value* x, bool through_cuts = false) const;
   std::vector<ir::Value*> EmitGrad(ir::Value* y, const std::vector<ir::Value*>& xs, SourceRange where);
+
+  // ---- lower_window.cc
+  Item Window(const std::string& name, const Items& arguments, SourceRange where);
+  Item MoveChannels(bool to_the_end, const Items& arguments, SourceRange where);
+  Item ListPerAxis(const Items& arguments, SourceRange where);
+  bool Padding(const Item& item, std::vector<ir::WindowAxis>& axes, SourceRange where);
+  absl::optional<ir::Ints> PerAxis(const Item& item, size_t rank, int64_t otherwise, absl::string_view what,
+                                   SourceRange where);
 
   // ---- lower_random.cc
   Item RandomBits(const Items& arguments, SourceRange where);

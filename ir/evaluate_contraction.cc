@@ -1,12 +1,11 @@
 // The contraction, in the order of ir/order.h.
 //
 // Operands are brought into dense [batch, M, K] and [batch, K, N] (lanes16: [batch, N, K]), the result out of
-// [batch, M, N]. f32 and f64 use the hardware's fma where there is one, four to a hundred times faster than the
-// library's and equal to the last bit.
+// [batch, M, N].
 #include <algorithm>
 
+#include "ir/chain.h"
 #include "ir/contraction.h"
-#include "ir/convert.h"
 #include "ir/evaluate.h"
 #include "ir/order.h"
 #include "ir/strided_copy.h"
@@ -14,97 +13,22 @@
 namespace gradus::ir {
 namespace {
 
-template <typename T>
-using Wrapped = std::conditional_t<kIsReal<T>, F<Scalar<T>>, I<Scalar<T>>>;
-
-template <typename T>
-T MultiplyAdd(const T& a, const T& b, const T& c) {
-  using V = Wrapped<T>;
-  if constexpr (kIsReal<T>) {
-    return Fma(V::Of(a), V::Of(b), V::Of(c)).raw;
-  } else {
-    return (V::Of(a) * V::Of(b) + V::Of(c)).raw;
-  }
-}
-
-// c[j] = fma(a[i], b[i, j], c[j]) for i in [0, k) ascending, j in [0, n).
-template <typename T>
-void ChainRow(const T* a, const T* b, T* c, int64_t k, int64_t n) {
-  for (int64_t i = 0; i < k; ++i) {
-    for (int64_t j = 0; j < n; ++j) c[j] = MultiplyAdd(a[i], b[i * n + j], c[j]);
-  }
-}
-
-// lanes[i mod 16] = fma(a[i], b[i], lanes[i mod 16]).
-template <typename T>
-void LaneRow(const T* a, const T* b, T* lanes, int64_t k) {
-  for (int64_t i = 0; i < k; ++i) lanes[i % kLanes] = MultiplyAdd(a[i], b[i], lanes[i % kLanes]);
-}
-
-template <typename T>
-struct Kernels {
-  void (*chain)(const T*, const T*, T*, int64_t, int64_t) = ChainRow<T>;
-  void (*lanes)(const T*, const T*, T*, int64_t) = LaneRow<T>;
-};
-
-template <typename T>
-Kernels<T> ChooseKernels() {
-  return {};
-}
-
-#if defined(__x86_64__)
-#define GRADUS_WITH_FMA __attribute__((target("avx2,fma"), optimize("O3")))
-
-GRADUS_WITH_FMA void ChainRowFma(const float* __restrict a, const float* __restrict b, float* __restrict c, int64_t k,
-                                 int64_t n) {
-  for (int64_t i = 0; i < k; ++i) {
-    for (int64_t j = 0; j < n; ++j) c[j] = __builtin_fmaf(a[i], b[i * n + j], c[j]);
-  }
-}
-GRADUS_WITH_FMA void ChainRowFma(const double* __restrict a, const double* __restrict b, double* __restrict c,
-                                 int64_t k, int64_t n) {
-  for (int64_t i = 0; i < k; ++i) {
-    for (int64_t j = 0; j < n; ++j) c[j] = __builtin_fma(a[i], b[i * n + j], c[j]);
-  }
-}
-GRADUS_WITH_FMA void LaneRowFma(const float* __restrict a, const float* __restrict b, float* __restrict lanes,
-                                int64_t k) {
-  for (int64_t i = 0; i < k; ++i) lanes[i % kLanes] = __builtin_fmaf(a[i], b[i], lanes[i % kLanes]);
-}
-GRADUS_WITH_FMA void LaneRowFma(const double* __restrict a, const double* __restrict b, double* __restrict lanes,
-                                int64_t k) {
-  for (int64_t i = 0; i < k; ++i) lanes[i % kLanes] = __builtin_fma(a[i], b[i], lanes[i % kLanes]);
-}
-
-template <>
-Kernels<float> ChooseKernels<float>() {
-  if (!__builtin_cpu_supports("fma") || !__builtin_cpu_supports("avx2")) return {};
-  return {ChainRowFma, LaneRowFma};
-}
-template <>
-Kernels<double> ChooseKernels<double>() {
-  if (!__builtin_cpu_supports("fma") || !__builtin_cpu_supports("avx2")) return {};
-  return {ChainRowFma, LaneRowFma};
-}
-#undef GRADUS_WITH_FMA
-#endif
-
 // One row of the result, [n], zero on entry, as s chains added left to right.
 template <typename T>
-void SlicedRow(const Kernels<T>& kernels, const T* a, const T* b, T* c, const ContractionOrder& order, int64_t k,
+void SlicedRow(const ChainKernels<T>& kernels, const T* a, const T* b, T* c, const ContractionOrder& order, int64_t k,
                int64_t n) {
   kernels.chain(a, b, c, std::min(order.slice_length, k), n);
   std::vector<T> slice(order.slice_length < k ? n : 0);
   for (int64_t begin = order.slice_length; begin < k; begin += order.slice_length) {
     std::fill(slice.begin(), slice.end(), T(0));
     kernels.chain(a + begin, b + begin * n, slice.data(), std::min(order.slice_length, k - begin), n);
-    for (int64_t j = 0; j < n; ++j) c[j] = (Wrapped<T>::Of(c[j]) + Wrapped<T>::Of(slice[j])).raw;
+    for (int64_t j = 0; j < n; ++j) c[j] = (WrappedNumber<T>::Of(c[j]) + WrappedNumber<T>::Of(slice[j])).raw;
   }
 }
 
 template <typename T>
-T LaneSum(const Kernels<T>& kernels, const T* a, const T* b, int64_t k) {
-  using V = Wrapped<T>;
+T LaneSum(const ChainKernels<T>& kernels, const T* a, const T* b, int64_t k) {
+  using V = WrappedNumber<T>;
   T lanes[kLanes];
   std::fill(lanes, lanes + kLanes, T(0));
   kernels.lanes(a, b, lanes, k);
@@ -161,7 +85,7 @@ absl::Status EvaluateDot(const Evaluation& e) {
     if constexpr (std::is_same_v<T, bool>) {
       CHECK(false) << "a contraction of bool";
     } else {
-      const Kernels<T> kernels = ChooseKernels<T>();
+      const ChainKernels<T> kernels = ChooseChainKernels<T>();
       const T *pa = a.data<T>().data(), *pb = b.data<T>().data();
       const absl::Span<T> result = c.data<T>();
       std::fill(result.begin(), result.end(), T(0));

@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "ir/check.h"
 #include "ir/contraction.h"
+#include "ir/convolution.h"
 #include "ir/error.h"
 
 namespace gradus::ir {
@@ -36,6 +37,10 @@ ContractionOrder Chain(int64_t slices, int64_t k) {
 }  // namespace
 
 ContractionSize SizeOf(const Statement& dot) {
+  if (dot.op == Op::kConvolutionWeights) {
+    const Convolution c = ConvolutionOf(dot);
+    return {.batch = c.groups, .m = c.taps() * c.in, .n = c.out, .k = c.batch * c.outputs(), .chains_only = true};
+  }
   const Contraction contraction = AxesOf(dot);
   ContractionSize size;
   for (const ContractionAxis& axis : contraction.axes) {
@@ -59,7 +64,9 @@ ContractionSize SizeOf(const Statement& dot) {
 }
 
 ContractionOrder DefaultOrder(const ContractionSize& size) {
-  if (std::min(size.m, size.n) <= 4 && size.k >= 64) return {.lanes = true, .slices = 1, .slice_length = size.k};
+  if (!size.chains_only && std::min(size.m, size.n) <= 4 && size.k >= 64) {
+    return {.lanes = true, .slices = 1, .slice_length = size.k};
+  }
   const int64_t outputs = std::max<int64_t>(1, size.batch * size.m * size.n);
   const int64_t wanted = std::min(CeilDiv(size.k, 1024), (int64_t{1} << 17) / outputs);
   return Chain(std::clamp<int64_t>(wanted, 1, 16), size.k);
@@ -80,10 +87,9 @@ std::string ToString(const ContractionOrder& order) {
 }
 
 ContractionOrder OrderOfContraction(const Statement& dot) {
-  const ContractionSize size = SizeOf(dot);
   const std::string& text = dot.Text("order");
-  if (text.empty()) return DefaultOrder(size);
-  const auto order = ParseContractionOrder(text, size.k);
+  if (text.empty()) return DefaultOrder(SizeOf(dot));
+  const auto order = ParseContractionOrder(text, SizeOf(dot).k);
   CHECK(order.ok()) << order.status();
   return *order;
 }

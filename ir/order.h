@@ -14,6 +14,11 @@
 // - `chain(s)`, s = clamp(min(⌈K / 1024⌉, ⌊2¹⁷ / outputs⌋), 1, 16): s contiguous slices of ⌈K / s⌉ terms (the last
 // shorter), each one accumulator from +0 in ascending k; the sums of the slices are added left to right.
 //
+// The weights of a convolution, convolution_weights: a contraction over n, then the windows of each spatial axis,
+// n·w1·… terms whether they exist or not, with M = taps · channels of a group, N = outputs of a group. Slices count all
+// terms; one that does not exist is no fma. `chain(s)` alone. The convolution itself has one accumulator from +0 an
+// output, over the taps, then the channels of its group; a window's sum one over its taps.
+//
 // Reduction. Axes of extent 1 do not count. The trailing reduced axes together are the inner axis of `inner` elements;
 // the other reduced axes, row-major, are `rows` rows.
 //
@@ -58,14 +63,16 @@ struct ContractionSize {
   int64_t m = 1;  // free axes of the first operand
   int64_t n = 1;  // free axes of the second
   int64_t k = 1;
+  bool chains_only = false;  // never lanes16
 };
+// Of a Dot or a ConvolutionWeights, whose groups are its batch.
 ContractionSize SizeOf(const Statement& dot);
 
 ContractionOrder DefaultOrder(const ContractionSize& size);
 // Reads the `order` attribute of a contraction over k terms; the empty text is an error here.
 absl::StatusOr<ContractionOrder> ParseContractionOrder(absl::string_view text, int64_t k);
 std::string ToString(const ContractionOrder& order);
-// The order of a verified Dot.
+// The order of a verified Dot or ConvolutionWeights.
 ContractionOrder OrderOfContraction(const Statement& dot);
 
 struct ReductionOrder {

@@ -4,6 +4,7 @@
 
 #include "ir/blocking.h"
 #include "ir/check.h"
+#include "ir/convolution.h"
 #include "ir/order.h"
 #include "ir/region.h"
 
@@ -23,6 +24,9 @@ bool IsSmall(Size elements) { return elements.ok() && elements.value() < kElemen
 
 bool RunsOnThreadZero(const Statement& statement) {
   if (statement.op == Op::kDot) return RunsOnOneThread(MultiplyAdds(statement));
+  if (statement.op == Op::kConvolution || statement.op == Op::kConvolutionWeights) {
+    return RunsOnOneThread(ConvolutionOf(statement).multiply_adds());
+  }
   if (statement.region != nullptr && statement.op == Op::kFused) {
     const auto form = ClassifyRegion(*statement.region);
     CHECK(form.ok()) << form.status();

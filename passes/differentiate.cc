@@ -131,7 +131,8 @@ class Differentiator {
     if (g.IsZero() || ir::IsElementwise(s.op)) return g;
     const ir::Shape& shape = s.result()->type.shape;
     const bool is_custom = s.op == Op::kCustomVjp;
-    if (s.op != Op::kDot && !is_custom && g.shape().empty()) return g;
+    const bool is_product = s.op == Op::kDot || s.op == Op::kConvolution || s.op == Op::kConvolutionWeights;
+    if (!is_product && !is_custom && g.shape().empty()) return g;
     if (is_custom && (g.IsLiteral(1) || g.IsLiteral(-1))) return g;
     if (g.IsLiteral() && shape.empty()) return g;
     adjoint.total = Full(g, shape);

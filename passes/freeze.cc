@@ -8,7 +8,7 @@ namespace {
 using ir::Op;
 
 bool IsDefault(const ir::Statement& s) {
-  if (s.op == Op::kDot) return ir::OrderOfContraction(s) == ir::DefaultOrder(ir::SizeOf(s));
+  if (!ir::IsReduction(s.op)) return ir::OrderOfContraction(s) == ir::DefaultOrder(ir::SizeOf(s));
   return ir::OrderOfReduction(s) == ir::DefaultOrder(s.operands[0]->type.shape, s.IntList("axis"));
 }
 
@@ -16,7 +16,7 @@ bool DropDefaults(ir::Region& region) {
   bool changed = false;
   for (const auto& s : region.statements) {
     if (s->region != nullptr) changed |= DropDefaults(*s->region);
-    if (s->op != Op::kDot && !ir::IsReduction(s->op)) continue;
+    if (s->op != Op::kDot && s->op != Op::kConvolutionWeights && !ir::IsReduction(s->op)) continue;
     if (s->Text("order").empty() || !IsDefault(*s)) continue;
     s->Set("order", std::string());
     changed = true;

@@ -103,6 +103,8 @@ absl::StatusOr<SharedArray> Tangent(const Statement& s, absl::Span<const Array* 
     case Op::kCustomVjp:
       return tangents[0];
     case Op::kDot:
+    case Op::kConvolution:
+    case Op::kConvolutionWeights:
       return ByProductRule(s, values, tangents);
     // Linear in its floating-point operands.
     case Op::kBroadcast:
@@ -113,6 +115,7 @@ absl::StatusOr<SharedArray> Tangent(const Statement& s, absl::Span<const Array* 
     case Op::kConcat:
     case Op::kPad:
     case Op::kReduceSum:
+    case Op::kWindowSum:
     case Op::kGather:
     case Op::kScatterAdd:
     case Op::kNeg:
@@ -195,6 +198,22 @@ int64_t CountAttained(const Statement& s, const Array& x0, const Array& x1, cons
   return CountDifferent(x0, was, is);
 }
 
+// Windows whose maximum stands elsewhere afterwards.
+int64_t CountMovedMaxima(const Statement& s, const Array& x0, const Array& x1) {
+  Statement places;
+  places.op = Op::kWindowArgMax;
+  places.operands = s.operands;
+  places.attributes = s.attributes;
+  Array was(Type{ir::DType::kI32, s.result()->type.shape}, Arithmetic::kDouble), is = was.WithType(was.type());
+  for (const auto& [x, result] : {std::pair(&x0, &was), std::pair(&x1, &is)}) {
+    const Array* const operands[] = {x};
+    CHECK(ir::Evaluate({places, operands, *result}).ok());
+  }
+  const std::function<int32_t(size_t)> before = [&](size_t i) { return std::as_const(was).data<int32_t>()[i]; };
+  const std::function<int32_t(size_t)> after = [&](size_t i) { return std::as_const(is).data<int32_t>()[i]; };
+  return CountDifferent(was, before, after);
+}
+
 // How many elements of the statement take another branch.
 int64_t CountBranches(const Statement& s, absl::Span<const Array* const> before, absl::Span<const Array* const> after,
                       const Array& result0, const Array& result1) {
@@ -217,6 +236,8 @@ int64_t CountBranches(const Statement& s, absl::Span<const Array* const> before,
     case Op::kReduceMax:
     case Op::kReduceMin:
       return CountAttained(s, *before[0], *after[0], result0, result1);
+    case Op::kWindowMax:
+      return CountMovedMaxima(s, *before[0], *after[0]);
     case Op::kSign:
     case Op::kFloor:
     case Op::kCeil:

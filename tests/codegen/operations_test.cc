@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "ir/builder.h"
+#include "ir/convolution.h"
 #include "ir/printer.h"
 #include "tests/codegen/native_run.h"
 #include "tests/differential/random_graph.h"
@@ -209,6 +210,59 @@ TEST(NativeTest, ReductionsInOrdersThatTheirShapeWouldNotChoose) {
     EXPECT_TRUE(operations.Try(op, {x}, {ir::Ints{0, 1}, std::string("rows(64)")}));
   }
   operations.ExpectTheBitsOfTheInterpreter({1, 2});
+}
+
+// Channels beside and past a vector, groups, every kind of edge, one to three axes.
+TEST(NativeTest, ConvolutionsAndWindows) {
+  struct Case {
+    ir::Shape x;
+    int64_t outputs, groups, taps;
+    ir::WindowAxis axis;  // of every spatial axis
+  };
+  const Case cases[] = {
+      {{2, 9, 3}, 5, 1, 3, {.low = 1, .high = 1}},
+      {{3, 8, 1}, 1, 1, 2, {.stride = 2}},
+      {{2, 7, 6, 3}, 16, 1, 3, {.low = 1, .high = 1}},
+      {{1, 6, 7, 4}, 34, 2, 2, {.stride = 2, .low = 1, .high = 2}},
+      {{2, 5, 5, 6}, 6, 6, 3, {.low = 2, .high = 0, .dilation = 2}},
+      {{2, 3, 4, 2}, 3, 1, 3, {.low = 1, .high = 2, .interior = 1}},
+      {{1, 9, 8, 17}, 17, 1, 1, {.stride = 2, .low = -1, .high = -2}},
+      {{2, 4, 3, 3, 2}, 4, 2, 2, {.low = 1, .high = 0}},
+      {{1, 3, 4, 3, 3}, 5, 1, 2, {.stride = 2, .low = 1, .high = 1, .dilation = 2, .interior = 2}},
+      {{5, 24, 24, 3}, 6, 1, 5, {}},  // weights in slices
+  };
+  for (const DType type : {DType::kF32, DType::kF64}) {
+    for (const Case& c : cases) {
+      Operations operations;
+      std::vector<ir::WindowAxis> axes(c.x.size() - 2, c.axis);
+      const ir::Ints taps(axes.size(), c.taps);
+      ir::Shape w = taps, y = {c.x.front()};
+      for (size_t i = 0; i < axes.size(); ++i) {
+        axes[i].input = c.x[i + 1];
+        axes[i].taps = c.taps;
+        y.push_back((axes[i].places() + axes[i].low + axes[i].high - axes[i].reach()) / axes[i].stride + 1);
+      }
+      w.insert(w.end(), {c.x.back() / c.groups, c.outputs});
+      y.push_back(c.outputs);
+      ir::Value* x = operations.Input({type, c.x});
+      std::vector<ir::AttributeValue> attributes = ir::GeometryAttributes(axes);
+      attributes.emplace_back(c.groups);
+      EXPECT_TRUE(operations.Try(Op::kConvolution, {x, operations.Input({type, w})}, attributes));
+      attributes.insert(attributes.begin(), taps);
+      attributes.emplace_back(std::string());
+      EXPECT_TRUE(operations.Try(Op::kConvolutionWeights, {x, operations.Input({type, y})}, attributes));
+      attributes.back() = std::string("chain(3)");
+      operations.Try(Op::kConvolutionWeights, {x, operations.Input({type, y})}, attributes);
+      attributes.resize(6);
+      EXPECT_TRUE(operations.Try(Op::kWindowSum, {x}, attributes));
+      attributes.pop_back();
+      if (c.axis.interior == 0) {
+        operations.Try(Op::kWindowMax, {x}, attributes);
+        operations.Try(Op::kWindowArgMax, {x}, attributes);
+      }
+      operations.ExpectTheBitsOfTheInterpreter({1, 2, 3, 7});
+    }
+  }
 }
 
 TEST(NativeTest, RandomBitsArePhilox) {

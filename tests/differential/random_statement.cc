@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
 #include "ir/contraction.h"
+#include "ir/convolution.h"
 #include "ir/infer.h"
 
 namespace gradus::testing_support {
@@ -194,6 +195,12 @@ Value* RandomStatements::Structural(Op op) {
     case Op::kGather:
     case Op::kScatterAdd:
       return Indexing(op);
+    case Op::kConvolution:
+    case Op::kConvolutionWeights:
+    case Op::kWindowSum:
+    case Op::kWindowMax:
+    case Op::kWindowArgMax:
+      return Window(op);
     case Op::kOneHot: {
       Value* x = Find([](const Value& v) { return ir::IsInteger(v.type.element) && v.type.rank() <= 3; });
       return x == nullptr ? nullptr : builder_.Emit(op, {x}, {1 + random_.Below(9), AnyType()});
@@ -322,6 +329,55 @@ Value* RandomStatements::Dot() {
   const std::string spec = ir::CanonicalSpec(absl::StrCat(a_letters, ",", b_letters, "->", result));
   const absl::StatusOr<Value*> dot = builder_.Add(Op::kDot, {a, Make(b)}, {spec});
   return dot.ok() ? *dot : nullptr;
+}
+
+// Any geometry that leaves something, over what has an example, spatial axes and channels.
+Value* RandomStatements::Window(Op op) {
+  Value* x =
+      Find([](const Value& v) { return v.type.rank() >= 3 && v.type.rank() <= 5 && ir::IsFloat(v.type.element); });
+  if (x == nullptr) {
+    Type type{random_.OneIn(2) && !options_.float_only ? DType::kF32 : DType::kF64, AnyShape(4)};
+    while (type.rank() < 3) type.shape.push_back(1 + random_.Below(6));
+    x = Make(type);
+  }
+  const Shape& shape = x->type.shape;
+  const int64_t channels = shape.back();
+  Ints taps, windows = {shape.front()};
+  std::vector<ir::WindowAxis> axes;
+  const bool holes = op != Op::kWindowMax && op != Op::kWindowArgMax;
+  int64_t area = 1;
+  for (size_t i = 1; i + 1 < shape.size(); ++i) {
+    ir::WindowAxis axis{.input = shape[i], .taps = 1 + random_.Below(3)};
+    if (random_.OneIn(3)) axis.stride = 1 + random_.Below(3);
+    if (random_.OneIn(2)) axis.low = random_.Below(4) - 1;
+    if (random_.OneIn(2)) axis.high = random_.Below(4) - 1;
+    if (random_.OneIn(3)) axis.dilation = 1 + random_.Below(2);
+    if (random_.OneIn(3) && holes) axis.interior = random_.Below(3);
+    const int64_t room = axis.places() + axis.low + axis.high - axis.reach();
+    if (room < 0) return nullptr;
+    axis.output = room / axis.stride + 1;
+    taps.push_back(axis.taps);
+    windows.push_back(axis.output);
+    area *= axis.taps * axis.output;
+    axes.push_back(axis);
+  }
+  std::vector<ir::AttributeValue> attributes = ir::GeometryAttributes(axes);
+  if (!holes) attributes.pop_back();
+  if (op == Op::kConvolution || op == Op::kConvolutionWeights) {
+    const int64_t groups = channels % 2 == 0 && random_.OneIn(3) ? 2 : random_.OneIn(4) ? channels : 1;
+    const int64_t outputs = groups * (1 + random_.Below(groups > 2 ? 2 : 20));
+    if (shape.front() * area * channels / groups * outputs > 64 * options_.max_elements) return nullptr;
+    attributes.emplace_back(groups);
+    Shape other = op == Op::kConvolution ? Shape(taps.begin(), taps.end()) : windows;
+    if (op == Op::kConvolution) other.push_back(channels / groups);
+    other.push_back(outputs);
+    if (ir::ElementCount(other).value() > options_.max_elements) return nullptr;
+    if (op == Op::kConvolutionWeights) attributes.insert(attributes.begin(), taps);
+    return builder_.Emit(op, {x, Make(Type{x->type.element, other})}, attributes);
+  }
+  attributes.insert(attributes.begin(), taps);
+  const absl::StatusOr<Value*> y = builder_.Add(op, {x}, attributes);
+  return y.ok() ? *y : nullptr;
 }
 
 Value* RandomStatements::Indexing(Op op) {

@@ -51,6 +51,7 @@ class RandomStatements {
   ir::Value* Reshape();
   ir::Value* Movement(ir::Op op);
   ir::Value* Dot();
+  ir::Value* Window(ir::Op op);
   ir::Value* Indexing(ir::Op op);
 
   Random& random_;

@@ -36,5 +36,7 @@ class CaseMaker {
 // operands that are equal, broadcast, repeated and literal.
 std::vector<GradientCase> ElementwiseCases(ir::DType element);
 std::vector<GradientCase> StructuralCases(ir::DType element);
+// Convolutions and windows with every pair of values of their attributes.
+std::vector<GradientCase> ConvolutionCases(ir::DType element);
 
 }  // namespace gradus::testing_support

@@ -33,9 +33,13 @@ TEST_P(GradientTest, EveryStructuralOperationAgreesWithDualsAndDifferencesToTheS
   }
 }
 
+TEST_P(GradientTest, ConvolutionsAndWindowsAgreeWithDualsAndDifferencesToTheSecondOrder) {
+  for (const GradientCase& c : ConvolutionCases(GetParam())) EXPECT_THAT(ProveGradient(c), IsOk());
+}
+
 TEST_P(GradientTest, NoOperationThatCarriesAGradientIsLeftOut) {
   absl::flat_hash_set<Op> proven;
-  for (const auto& cases : {ElementwiseCases(GetParam()), StructuralCases(GetParam())}) {
+  for (const auto& cases : {ElementwiseCases(GetParam()), StructuralCases(GetParam()), ConvolutionCases(GetParam())}) {
     for (const GradientCase& c : cases) {
       for (const auto& s : c.graph.body.statements) proven.insert(s->op);
     }
@@ -97,6 +101,13 @@ TEST(KinkTest, TheFirstIndexOfAnExtremumGetsTheGradient) {
     Value* y = nan.Input("x", {3}, {9 * sign, NAN, NAN});
     EXPECT_EQ(FirstGradient(nan.Finish(nan.Emit(op, {y}, {Ints{0}})), "x"), (std::vector<double>{0, 1, 0}));
   }
+}
+
+TEST(KinkTest, TheFirstElementOfAWindowThatAttainsItsMaximumGetsTheGradient) {
+  CaseMaker make("ties", DType::kF64);
+  Value* x = make.Input("x", {1, 6, 1}, {1, 2, 2, NAN, NAN, 7});
+  Value* y = make.Emit(Op::kWindowMax, {x}, {Ints{2}, Ints{1}, Ints{0}, Ints{0}, Ints{1}});
+  EXPECT_EQ(FirstGradient(make.Finish(y), "x"), (std::vector<double>{0, 2, 0, 2, 1, 0}));
 }
 
 TEST(KinkTest, AMaskedBranchGivesNoProductOfZeroAndInfinity) {
