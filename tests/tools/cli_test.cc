@@ -45,6 +45,23 @@ class CliTest : public CommandTest {
   }
 };
 
+constexpr char kNormalized[] = R"(model m {
+  dim B = 4
+  input x : float[B,2]; input t : float[B,1]
+  first = linear(2, 8); norm = batch_norm(8); last = linear(8, 1)
+  y = last(relu(norm(first(x))))
+  loss = mean((y - t) ** 2)
+  output y
+}
+train m {
+  minimize loss
+  optimizer sgd(lr=0.05)
+  data x = [[0, 0], [0, 1], [1, 0], [1, 1], [2, 1], [0, 3], [1, 2], [2, 2]], t = [[0], [1], [1], [0], [1], [2], [1], [0]]
+  validate x = [[0, 0], [0, 1], [1, 3]], t = [[0], [1], [1]]
+  batch B; epochs 3; seed 1
+}
+)";
+
 // The verbs that `gradus --help` lists.
 std::vector<std::string> Verbs(const std::string& help) {
   std::vector<std::string> verbs;
@@ -53,6 +70,26 @@ std::vector<std::string> Verbs(const std::string& help) {
   std::getline(lines, line);
   while (std::getline(lines, line) && !line.empty()) verbs.push_back(line.substr(2, line.find(' ', 2) - 2));
   return verbs;
+}
+
+// Validation has a batch of three and one of one: with their own statistics they would give other numbers.
+TEST_F(CliTest, RunningStatisticsServeValidationEvaluationAndPrediction) {
+  Write("n.gr", kNormalized);
+  const CommandResult trained = Gradus("train n.gr --save w.safetensors --json");
+  ASSERT_EQ(trained.code, 0) << trained.error;
+  const auto report = nlohmann::json::parse(trained.out, nullptr, /*allow_exceptions=*/false);
+  const double validated = report["epochs"].back()["validation"]["loss"];
+  std::string predicted;
+  for (const char* batch : {"", " --set B=1", " --set B=3", " --interpret"}) {
+    const CommandResult evaluated = Gradus(absl::StrCat("eval n.gr --load w.safetensors --json", batch));
+    ASSERT_EQ(evaluated.code, 0) << evaluated.error;
+    const auto json = nlohmann::json::parse(evaluated.out, nullptr, /*allow_exceptions=*/false);
+    EXPECT_NEAR(json["loss"].get<double>(), validated, 1e-6) << batch;
+    const CommandResult result = Gradus(absl::StrCat("predict n.gr --load w.safetensors", batch));
+    ASSERT_EQ(result.code, 0) << result.error;
+    if (predicted.empty()) predicted = result.out;
+    EXPECT_EQ(result.out, predicted) << batch;
+  }
 }
 
 TEST_F(CliTest, HelpSaysWhatThereIsAndExitsWithZero) {
