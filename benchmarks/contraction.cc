@@ -8,17 +8,12 @@
 // input), `input_packed` the same with the weight in panels.
 #include "codegen/contraction.h"
 
-#include <time.h>
-
-#include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <iostream>
 #include <sstream>
 #include <string>
-#include <thread>
-#include <vector>
 
+#include "benchmarks/team.h"
 #include "codegen/jit.h"
 #include "codegen/target_machine.h"
 #include "llvm/IR/Module.h"
@@ -27,12 +22,6 @@ namespace gradus::codegen {
 namespace {
 
 using Function = void (*)(const void* a, const void* b, void* c, void* scratch, int64_t thread, int64_t threads);
-
-double Now() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
 
 struct Problem {
   std::string kind;
@@ -90,69 +79,15 @@ NativeCode Compile(const ContractionSpec& spec, const ir::Target& target) {
   return *std::move(code);
 }
 
-// Ends a turn when every thread has come; the sense flips from turn to turn.
-struct Barrier {
-  std::atomic<int64_t> arrived{0};
-  std::atomic<int64_t> turn{0};
-  void Wait(int64_t threads) {
-    if (threads == 1) return;
-    const int64_t now = turn.load();
-    if (arrived.fetch_add(1) + 1 == threads) {
-      arrived.store(0);
-      turn.store(now + 1);
-      return;
-    }
-    for (int64_t spins = 0; turn.load() == now; ++spins) {
-      if (spins % 4096 == 4095) std::this_thread::yield();
-    }
-  }
-};
-
-float* Floats(int64_t count) {
-  auto* data = static_cast<float*>(std::aligned_alloc(4096, (count * 4 + 4095) / 4096 * 4096));
-  for (int64_t i = 0; i < count; ++i) data[i] = static_cast<float>(static_cast<uint32_t>(i * 2654435761) >> 16) * 1e-5f;
-  return data;
-}
-
-// The best nanoseconds a contraction among blocks of several.
 double Measure(const Problem& p, Function run, int64_t scratch_bytes) {
-  float* a = Floats(p.batch * p.m * p.k);
-  float* b = Floats(p.batch * (p.k + 64) * (p.n + 64));
-  float* c = Floats(p.batch * p.m * p.n);
-  Barrier barrier;
-  std::atomic<int64_t> repetitions{1};
-  std::atomic<bool> stop{false};
-  double best = 1e30;
-  auto work = [&](int64_t thread) {
-    void* scratch = std::aligned_alloc(64, scratch_bytes + 4096);
-    const double start = thread == 0 ? Now() : 0;
-    double warm = 0;
-    while (true) {
-      barrier.Wait(p.threads);
-      if (stop) break;
-      const double before = thread == 0 ? Now() : 0;
-      for (int64_t i = repetitions; i > 0; --i) {
-        run(a, b, c, scratch, thread, p.threads);
-        barrier.Wait(p.threads);
-      }
-      if (thread != 0) continue;
-      const double now = Now();
-      if (now - before < 5e-4) {
-        repetitions = repetitions * 2;
-      } else {
-        best = std::min(best, (now - before) / static_cast<double>(repetitions));
-        if (warm == 0) warm = now;
-        if (now - start > p.milliseconds * 1e-3 && now > warm) stop = true;
-      }
-    }
-    std::free(scratch);
-  };
-  std::vector<std::thread> others;
-  for (int64_t thread = 1; thread < p.threads; ++thread) others.emplace_back(work, thread);
-  work(0);
-  for (std::thread& other : others) other.join();
+  float* a = benchmarks::Floats(p.batch * p.m * p.k);
+  float* b = benchmarks::Floats(p.batch * (p.k + 64) * (p.n + 64));
+  float* c = benchmarks::Floats(p.batch * p.m * p.n);
+  const double best =
+      benchmarks::BestNanoseconds(p.threads, p.milliseconds, scratch_bytes,
+                                  [&](void* scratch, int64_t thread) { run(a, b, c, scratch, thread, p.threads); });
   for (float* data : {a, b, c}) std::free(data);
-  return best * 1e9;
+  return best;
 }
 
 int Main(int argc, char** argv) {
@@ -165,10 +100,10 @@ int Main(int argc, char** argv) {
   while (std::getline(std::cin, line)) {
     Problem p;
     std::istringstream(line) >> p.kind >> p.m >> p.k >> p.n >> p.batch >> p.threads >> p.milliseconds;
-    const double start = Now();
+    const double start = benchmarks::ThreadTime();
     const ContractionSpec spec = SpecOf(p, *target);
     const NativeCode code = Compile(spec, *target);
-    const double compile = Now() - start;
+    const double compile = benchmarks::ThreadTime() - start;
     const auto run = reinterpret_cast<Function>(code.Find("run"));
     std::cout << Measure(p, run, ContractionScratchBytes(spec, *target, false)) << " " << compile * 1e3 << std::endl;
   }

@@ -52,12 +52,25 @@ Value* RowPointer(llvm::IRBuilder<>& builder, Value* group, const RowSteps& step
   return ByteAt(builder, group, IndexMultiply(builder, steps.one, row));
 }
 
-// One term: every accumulator gets its product. `a` points to every fifth row.
+// Which pointer leads to a row, and how many steps further it lies.
+struct RowPlace {
+  int64_t pointer;
+  int64_t step;
+};
+
+RowPlace PlaceOf(const TileOperands& operands, const Tile& tile, int64_t row) {
+  const int64_t group_rows = operands.group_rows == 0 ? tile.rows : operands.group_rows;
+  const int64_t pointers = (group_rows + kRowsPerPointer - 1) / kRowsPerPointer;
+  const int64_t in_group = row % group_rows;
+  return {row / group_rows * pointers + in_group / kRowsPerPointer, in_group % kRowsPerPointer};
+}
+
+// One term: every accumulator gets its product. `a` are the pointers to rows.
 void EmitTerm(llvm::IRBuilder<>& builder, const ir::Target& target, const Tile& tile, const TileOperands& operands,
               const RowSteps& steps, llvm::ArrayRef<Value*> a, Value* b, absl::Span<Value*> accumulators) {
   const int64_t vector_bytes = tile.lanes * ir::ByteWidth(tile.type);
   std::vector<Value*> right;
-  for (int64_t v = 0; v < tile.vectors; ++v) {
+  for (int64_t v = 0; v < tile.vectors && operands.terms != TileTerms::kSums; ++v) {
     if (operands.b_column != 0) {
       right.push_back(GatherVector(builder, tile, operands, b, v * tile.lanes));
       continue;
@@ -67,7 +80,19 @@ void EmitTerm(llvm::IRBuilder<>& builder, const ir::Target& target, const Tile& 
   }
   llvm::Type* element = ElementType(builder, tile.type);
   for (int64_t r = 0; r < tile.rows; ++r) {
-    Value* pointer = RowPointer(builder, a[r / kRowsPerPointer], steps, r % kRowsPerPointer);
+    const RowPlace place = PlaceOf(operands, tile, r);
+    Value* pointer = RowPointer(builder, a[place.pointer], steps, place.step);
+    if (operands.terms != TileTerms::kProducts) {
+      for (int64_t v = 0; v < tile.vectors; ++v) {
+        Value* mask = v + 1 == tile.vectors ? operands.mask : nullptr;
+        Value* left = LoadVector(builder, tile, ByteAt(builder, pointer, builder.getInt64(v * vector_bytes)), mask);
+        Value*& accumulator = accumulators[r * tile.vectors + v];
+        accumulator = operands.terms == TileTerms::kSums
+                          ? builder.CreateFAdd(accumulator, left)
+                          : EmitMultiplyAdd(builder, target, left, right[v], accumulator);
+      }
+      continue;
+    }
     Value* left = builder.CreateAlignedLoad(element, pointer, llvm::Align(ir::ByteWidth(tile.type)));
     if (tile.lanes > 1) left = builder.CreateVectorSplat(static_cast<unsigned>(tile.lanes), left);
     for (int64_t v = 0; v < tile.vectors; ++v) {
@@ -120,15 +145,20 @@ std::vector<Value*> EmitTile(llvm::IRBuilder<>& builder, const ir::Target& targe
   // Frozen, the steps are opaque to loop strength reduction, which would otherwise chain the row addresses in one sum.
   auto opaque = [&](Value* value) { return llvm::isa<llvm::Constant>(value) ? value : builder.CreateFreeze(value); };
   RowSteps steps{opaque(operands.a_row)};
-  if (tile.rows > 3) steps.three = opaque(IndexMultiply(builder, operands.a_row, 3));
-  llvm::SmallVector<Value*, 4> a_groups{operands.a};
-  for (int64_t r = kRowsPerPointer; r < tile.rows; r += kRowsPerPointer) {
-    a_groups.push_back(ByteAt(builder, operands.a, opaque(IndexMultiply(builder, operands.a_row, r))));
+  const int64_t group_rows = operands.group_rows == 0 ? tile.rows : operands.group_rows;
+  if (group_rows > 3) steps.three = opaque(IndexMultiply(builder, operands.a_row, 3));
+  llvm::SmallVector<Value*, 8> a_groups;
+  for (int64_t group = 0; group < tile.rows / group_rows; ++group) {
+    Value* begin =
+        group == 0 ? operands.a : ByteAt(builder, operands.a, opaque(IndexMultiply(builder, operands.a_group, group)));
+    for (int64_t r = 0; r < group_rows; r += kRowsPerPointer) {
+      a_groups.push_back(ByteAt(builder, begin, opaque(IndexMultiply(builder, operands.a_row, r))));
+    }
   }
   const auto* known = llvm::dyn_cast<llvm::ConstantInt>(operands.contracted);
   if (known != nullptr && known->getSExtValue() <= unroll) {
     for (int64_t k = 0; k < known->getSExtValue(); ++k) {
-      llvm::SmallVector<Value*, 4> a;
+      llvm::SmallVector<Value*, 8> a;
       for (Value* group : a_groups) a.push_back(ByteAt(builder, group, IndexMultiply(builder, operands.a_k, k)));
       Value* b = ByteAt(builder, operands.b, IndexMultiply(builder, operands.b_k, k));
       EmitTerm(builder, target, tile, operands, steps, a, b, absl::MakeSpan(accumulators));
@@ -148,7 +178,7 @@ std::vector<Value*> EmitTile(llvm::IRBuilder<>& builder, const ir::Target& targe
   };
   llvm::PHINode* left = phi_of(operands.contracted);
   llvm::PHINode* b = phi_of(operands.b);
-  llvm::SmallVector<Value*, 4> a;
+  llvm::SmallVector<Value*, 8> a;
   for (Value* group : a_groups) a.push_back(phi_of(group));
   std::vector<llvm::PHINode*> phis;
   for (Value*& accumulator : accumulators) {

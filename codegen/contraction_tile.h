@@ -25,6 +25,13 @@ struct Tile {
   int64_t rows = 1;
 };
 
+// What is added to an accumulator.
+enum class TileTerms : uint8_t {
+  kProducts,  // an element of a row of a times a column of b
+  kPaired,    // the same where a has the columns of b: products lane by lane
+  kSums,      // a, which has columns, alone; there is no b
+};
+
 // Where the microkernel finds its operands; steps in bytes, i64.
 struct TileOperands {
   llvm::Value* a;
@@ -36,6 +43,9 @@ struct TileOperands {
   llvm::Value* mask = nullptr;  // of the last vector of b; null: whole
   int64_t b_column = 0;         // bytes between columns of b where they are not adjacent: they are gathered,
   int64_t columns = 0;          //   this many of them
+  TileTerms terms = TileTerms::kProducts;
+  int64_t group_rows = 0;          // not 0: so many rows lie a_row apart, then the next group begins a_group behind the
+  llvm::Value* a_group = nullptr;  //   beginning of the one before
 };
 
 // Emits the loop over k in place; `initial` are the accumulators at its start, vectors of one row after another, empty:
@@ -46,6 +56,10 @@ std::vector<llvm::Value*> EmitTile(llvm::IRBuilder<>& builder, const ir::Target&
 
 // The tile of a small contraction that is emitted in place.
 Tile InlineTile(int64_t rows, int64_t columns, ir::DType type, const ir::Target& target);
+
+// An internal function `void name(pointers…, numbers…)`, numbers i64, with the attributes of the target.
+llvm::Function* DeclareShared(llvm::Module& module, const ir::Target& target, const std::string& name, int pointers,
+                              int numbers);
 
 // A run of tiles one below the other: the first ones have tile.rows rows, those behind them one row less.
 struct TileRun {

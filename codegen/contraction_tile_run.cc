@@ -18,16 +18,6 @@ std::string Name(const TileRun& run) {
                       run.accumulates ? "_more" : "", run.masked ? "_masked" : "");
 }
 
-llvm::Function* Declare(llvm::Module& module, const ir::Target& target, const std::string& name, int numbers) {
-  llvm::IRBuilder<> builder(module.getContext());
-  llvm::SmallVector<llvm::Type*, 13> parameters(3, builder.getPtrTy());
-  parameters.append(numbers, builder.getInt64Ty());
-  auto* function = llvm::Function::Create(llvm::FunctionType::get(builder.getVoidTy(), parameters, false),
-                                          llvm::Function::InternalLinkage, name, &module);
-  SetTargetAttributes(target, *function);
-  return function;
-}
-
 // `tiles` tiles of the same height, at least one.
 class TileLoop {
  public:
@@ -37,7 +27,7 @@ class TileLoop {
       : run_(run), tile_(run.tile), target_(target), builder_(module.getContext()) {
     function_ = module.getFunction(Name(run));
     if (function_ != nullptr) return;
-    function_ = Declare(module, target, Name(run), kEnd - kContracted);
+    function_ = DeclareShared(module, target, Name(run), 3, kEnd - kContracted);
     Emit();
   }
   llvm::Function* function() const { return function_; }
@@ -126,11 +116,22 @@ class TileLoop {
 
 }  // namespace
 
+llvm::Function* DeclareShared(llvm::Module& module, const ir::Target& target, const std::string& name, int pointers,
+                              int numbers) {
+  llvm::IRBuilder<> builder(module.getContext());
+  llvm::SmallVector<llvm::Type*, 13> parameters(pointers, builder.getPtrTy());
+  parameters.append(numbers, builder.getInt64Ty());
+  auto* function = llvm::Function::Create(llvm::FunctionType::get(builder.getVoidTy(), parameters, false),
+                                          llvm::Function::InternalLinkage, name, &module);
+  SetTargetAttributes(target, *function);
+  return function;
+}
+
 llvm::Function* TileRunFunction(llvm::Module& module, const ir::Target& target, const TileRun& run) {
   const std::string name = Name(run) + (run.short_tiles ? "_run" : "_even_run");
   if (llvm::Function* existing = module.getFunction(name)) return existing;
   enum { kA, kB, kC, kContracted, kFirst, kEnd, kLarge, kARow, kAK, kBK, kCRow, kValid, kAccumulate, kArguments };
-  llvm::Function* function = Declare(module, target, name, kArguments - kContracted);
+  llvm::Function* function = DeclareShared(module, target, name, 3, kArguments - kContracted);
   llvm::IRBuilder<> builder(llvm::BasicBlock::Create(module.getContext(), "", function));
   auto argument = [&](unsigned i) { return function->getArg(i); };
   auto row_of = [&](Value* tile) {

@@ -85,6 +85,9 @@ void EmitKernel(KernelContext& kernel, const Statement& statement, Pointers oper
 }
 
 int64_t KernelScratchBytes(const Statement& statement, const ir::Target& target) {
+  if (statement.op == Op::kConvolution || statement.op == Op::kConvolutionWeights) {
+    return ConvolutionScratchOf(statement, target);
+  }
   if (statement.op != Op::kDot && statement.op != Op::kFused) return 0;
   std::unique_ptr<Statement> wrapped;
   const Statement* fused = &statement;

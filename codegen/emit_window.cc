@@ -1,4 +1,4 @@
-// Sums and maxima of windows: vectors over the channels, threads over the windows.
+// Maxima of windows: vectors over the channels, threads over the windows.
 #include "codegen/elementwise.h"
 #include "codegen/emit_kernels.h"
 #include "codegen/index_arithmetic.h"
@@ -73,11 +73,6 @@ class WindowEmitter {
         kept);
   }
 
-  void EmitSum() {
-    Emit([&](int lanes) { return Carried{llvm::Constant::getNullValue(RegisterType(b_, type_, lanes))}; },
-         [&](Value* x, Value*, const Carried& sum, int) { return Carried{b_.CreateFAdd(sum[0], x)}; }, 0);
-  }
-
  private:
   Value* Place(DType type, Value* base, Value* element) {
     return ElementAt(b_, MemoryType(b_, type, 0), base, element);
@@ -96,9 +91,6 @@ class WindowEmitter {
 
 }  // namespace
 
-void EmitWindowSum(KernelContext& kernel, const Statement& s, Pointers operands, Pointers results) {
-  WindowEmitter(kernel, s, operands, results).EmitSum();
-}
 void EmitWindowMax(KernelContext& kernel, const Statement& s, Pointers operands, Pointers results) {
   WindowEmitter(kernel, s, operands, results).EmitMaximum(0);
 }
