@@ -40,6 +40,33 @@ class PeersTest : public CommandTest {
                                       runtime::Zip::kStored));
   }
 
+  // `count` numbers of no meaning below a bound, as NumPy stores them.
+  static std::string Noise(int64_t count, const std::string& shape, bool floating, uint32_t below = 0) {
+    std::string bytes;
+    uint32_t noise = 1;
+    for (int64_t i = 0; i < count; ++i) {
+      noise = noise * 1664525 + 1013904223;
+      const float value = static_cast<float>(noise >> 8) / (1 << 24);
+      if (floating) {
+        bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+      } else {
+        bytes += runtime::Little<uint32_t>((noise >> 8) % below);
+      }
+    }
+    return runtime::NpyFile(floating ? "<f4" : "<i4", shape, bytes);
+  }
+
+  // The state after three steps, and that every other way to compute it gives the same.
+  void ExpectOneState(const std::string& arguments, const std::vector<std::string>& ways) {
+    std::string first;
+    for (const std::string& way : ways) {
+      const auto json = Bench(absl::StrCat(arguments, " --losses 3 ", way));
+      ASSERT_TRUE(json.contains("state_hash")) << way;
+      if (first.empty()) first = json["state_hash"];
+      EXPECT_EQ(json["state_hash"].get<std::string>(), first) << arguments << way;
+    }
+  }
+
   nlohmann::json Bench(const std::string& arguments) {
     const CommandResult result = Gradus(absl::StrCat("bench ", arguments, " --blocks 1 --json"));
     EXPECT_EQ(result.code, 0) << result.error;
@@ -77,6 +104,24 @@ TEST_F(PeersTest, MlpStaysInItsMemoryAndStartsAtOnce) {
   // The figures are 0.2 s and 0.4 s on a quiet machine; a busy one proves nothing but a blunder.
   EXPECT_LE(compile, 20);
   EXPECT_LE(process, 30);
+}
+
+TEST_F(PeersTest, ATransformersStateIsOneOnEveryTargetWithAnyThreadsFusedOrNot) {
+  Write("tokens.npz", runtime::ZipFile({{"tokens.npy", Noise(8 * 9, "8, 9", false, 11)},
+                                        {"targets.npy", Noise(8 * 9, "8, 9", false, 11)}},
+                                       runtime::Zip::kStored));
+  ExpectOneState(
+      Example("char_gpt.gr") + " --data tokens.npz --set B=2 --set T=9 --set V=11 --set D=24 --set L=2 --set H=3",
+      {"--threads 1", "--threads 2", "--threads 7", "--target avx2 --threads 2", "--target baseline --threads 2",
+       "--fuse off --threads 2", "--interpret"});
+}
+
+TEST_F(PeersTest, AResidualNetworksStateIsOneOnEveryTargetWithAnyThreadsFusedOrNot) {
+  Write("images.npz", runtime::ZipFile({{"x.npy", Noise(4 * 32 * 32 * 3, "4, 32, 32, 3", true)},
+                                        {"y.npy", Noise(4, "4,", false, 10)}},
+                                       runtime::Zip::kStored));
+  ExpectOneState(Example("resnet20.gr") + " --data images.npz --set B=2",
+                 {"--threads 1", "--threads 2", "--threads 7", "--target avx2 --threads 2", "--fuse off --threads 2"});
 }
 
 TEST_F(PeersTest, GeneratedCodeCallsNothingThatItDoesNotDefine) {
