@@ -26,9 +26,11 @@ void EmitScatterAdd(KernelContext& kernel, const ir::Statement& s, Pointers oper
 
   constexpr int kLanes = 16;
   llvm::Type* element = MemoryType(b, type, 0);
-  const bool by_inner = inner >= kLanes * kernel.threads;
+  const bool by_row = batch * outer >= 4 * kernel.threads;
+  const bool by_inner = !by_row && inner >= kLanes * kernel.threads;
+  const Share rows = by_row ? ShareOf(kernel, batch * outer, 1) : Share{b.getInt64(0), b.getInt64(batch * outer)};
   const Share columns = by_inner ? ShareOf(kernel, inner, kLanes) : Share{b.getInt64(0), b.getInt64(inner)};
-  const Share places = by_inner ? Share{b.getInt64(0), b.getInt64(extent)} : ShareOf(kernel, extent, 1);
+  const Share places = by_row || by_inner ? Share{b.getInt64(0), b.getInt64(extent)} : ShareOf(kernel, extent, 1);
   const auto at = [&](Value* base, Value* index) { return b.CreateGEP(element, base, index); };
   const auto scaled = [&](Value* v, int64_t factor) {
     return b.CreateMul(v, b.getInt64(static_cast<uint64_t>(factor)));
@@ -42,7 +44,7 @@ void EmitScatterAdd(KernelContext& kernel, const ir::Statement& s, Pointers oper
     EmitFor(b, inner >= kLanes ? whole : columns.begin, columns.end, 1, [&](Value* k) { body(k, 0); });
   };
 
-  EmitFor(b, b.getInt64(0), b.getInt64(batch * outer), 1, [&](Value* row) {
+  EmitFor(b, rows.begin, rows.end, 1, [&](Value* row) {
     Value* target = at(results[0], scaled(row, extent * inner));
     EmitFor(b, places.begin, places.end, 1, [&](Value* place) {
       Value* destination = at(target, scaled(place, inner));

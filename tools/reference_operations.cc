@@ -39,6 +39,11 @@ constexpr std::pair<absl::string_view, absl::string_view> kStatements[] = {
     {"argmin", "input x : float[2,3] = [[1, 1, 5], [nan, 9, 0]]\ny = argmin(x, axis=1)"},
     {"broadcast", "input x : float[2,1] = [[1], [2]]\ny = broadcast(x, [2, 3])"},
     {"concat", "input a : float[2] = [1, 2]; input b : float[1] = [3]\ny = concat([a, b], axis=0)"},
+    {"channels_first", "input x : float[1,2,3] = [[[1, 2, 3], [4, 5, 6]]]\ny = channels_first(x, \"ncw\")"},
+    {"channels_last", "input x : float[1,3,2] = [[[1, 4], [2, 5], [3, 6]]]\ny = channels_last(x, \"ncw\")"},
+    {"convolution",
+     "input x : float[1,4,1] = [[[1], [2], [3], [4]]]; input w : float[2,1,1] = [[[10]], [[1]]]\n"
+     "y = convolution(x, w, stride=2, pad=1)"},
     {"count", "input x : float[2,3] = [[1, 2, 3], [4, 5, 6]]\ny = count(x, axis=-1)"},
     {"einsum",
      "input q : float[2,2] = [[1, 2], [3, 4]]; input k : float[2,2] = [[1, 0], [1, 1]]\ny = einsum(\"id,jd->ij\", q, "
@@ -53,6 +58,7 @@ constexpr std::pair<absl::string_view, absl::string_view> kStatements[] = {
     {"min", "input x : float[2,3] = [[1, 1, 5], [7, 2, 3]]\ny = min(x, axis=1)"},
     {"one_hot", "input i : i32[3] = [0, 2, 5]\ny = one_hot(i, 3)"},
     {"pad", "input x : float[1,3] = [[1, 2, 3]]\ny = pad(x, axis=1, low=[1], high=[2], value=9)"},
+    {"per_axis", "input x : float[1,3,3,1] = zeros\ny = window_sum(x + 1, per_axis(2, 2))"},
     {"product", "y = product([2, 3, 4])"},
     {"random_bits", "y = random_bits([3], type=i32)"},
     {"range", "y = 0.0\nfor i in range(4) { y = y + i }"},
@@ -64,6 +70,9 @@ constexpr std::pair<absl::string_view, absl::string_view> kStatements[] = {
     {"stop_gradient", "input x : float[2] = [3, 4]\ny = x * stop_gradient(x)"},
     {"sum", "input x : float[2,3] = [[1, 2, 3], [4, 5, 6]]\ny = sum(x, axis=1)"},
     {"transpose", "input x : float[2,3] = [[1, 2, 3], [4, 5, 6]]\ny = transpose(x, [1, 0])"},
+    {"window_argmax", "input x : float[1,4,1] = [[[3], [5], [2], [2]]]\ny = window_argmax(x, 2, stride=2)"},
+    {"window_max", "input x : float[1,4,1] = [[[3], [5], [2], [2]]]\ny = window_max(x, 2, stride=2)"},
+    {"window_sum", "input x : float[1,4,1] = [[[3], [5], [2], [2]]]\ny = window_sum(x, 2, pad=[[1, 0]])"},
     {"convert", "input x : float[5] = [-1.7, 0.2, 2.9, 1e20, nan]\ny = i32(x)"},
 };
 

@@ -163,7 +163,7 @@ TEST_P(EveryType, GatherScatterAndOneHot) {
       }
       operations.Try(Op::kOneHot, {batched}, {int64_t{6}, type});  // indices up to 8: some rows stay zero
       operations.Try(Op::kOneHot, {flat}, {int64_t{20}, type});
-      operations.ExpectTheBitsOfTheInterpreter({1});
+      operations.ExpectTheBitsOfTheInterpreter({1, 3});
     }
   }
 }
@@ -260,7 +260,7 @@ TEST(NativeTest, ConvolutionsAndWindows) {
         operations.Try(Op::kWindowMax, {x}, attributes);
         operations.Try(Op::kWindowArgMax, {x}, attributes);
       }
-      operations.ExpectTheBitsOfTheInterpreter({1, 2, 3, 7});
+      operations.ExpectTheBitsOfTheInterpreter({1, 2, 7});
     }
   }
 }

@@ -68,6 +68,8 @@ TEST(LowerTest, TheExamplesLowerAndPrint) {
   ExpectGoldenEntries("examples/", "tiny1", absl::MakeConstSpan(kEntries, 1));
   ExpectGoldenEntries("examples/", "xor", absl::MakeConstSpan(kEntries, 1));
   ExpectGoldenEntries("examples/", "digits", absl::MakeConstSpan(kEntries, 1));
+  ExpectGoldenEntries("examples/", "lenet", absl::MakeConstSpan(kEntries, 1));
+  ExpectGoldenEntries("examples/", "digits_cnn", absl::MakeConstSpan(kEntries, 1));
   ExpectGoldenEntries("examples/", "textbook/regression", kEntries);
 }
 

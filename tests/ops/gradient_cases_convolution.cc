@@ -133,17 +133,22 @@ GradientCase WeightsCase(const Row& row, DType element, size_t seed) {
 GradientCase WindowCase(Op op, const Row& row, DType element, size_t seed) {
   Case c = MakeCase(row, ir::Info(op).mnemonic);
   CaseMaker make(c.name, element, seed);
-  Value* x = make.Input("x", c.x);
   std::vector<AttributeValue> attributes = c.geometry;
-  if (op != Op::kWindowSum) attributes.pop_back();
   attributes.insert(attributes.begin(), c.taps);
-  Value* squares = make.Emit(Op::kMul, {x, x});
-  Value* y = make.Emit(op, {squares}, attributes);
-  if (op == Op::kWindowMax) {
-    Value* places = make.Emit(Op::kConvert, {make.Emit(Op::kWindowArgMax, {squares}, attributes)}, {element});
-    y = make.Emit(Op::kAdd, {y, places});
+  if (op == Op::kWindowSum) {
+    Value* x = make.Input("x", c.x);
+    return make.Finish(make.Emit(Op::kSin, {make.Emit(op, {make.Emit(Op::kMul, {x, x})}, attributes)}));
   }
-  return make.Finish(make.Emit(Op::kSin, {y}));
+  attributes.pop_back();
+  // Elements 0.05 apart, through a function that keeps their order, so that no difference changes which is the largest.
+  c.x.back() = 1;
+  const int64_t count = ir::ElementCount(c.x).value();
+  std::vector<double> numbers;
+  for (int64_t i = 0; i < count; ++i) numbers.push_back(0.05 * static_cast<double>((i * 37 + 11) % 151 - 75));
+  Value* x = make.Input("x", c.x, numbers);
+  Value* u = make.Emit(Op::kAdd, {x, make.Emit(Op::kMul, {make.Emit(Op::kMul, {x, x}), make.Literal(0.0625)})});
+  Value* places = make.Emit(Op::kConvert, {make.Emit(Op::kWindowArgMax, {u}, attributes)}, {element});
+  return make.Finish(make.Emit(Op::kSin, {make.Emit(Op::kAdd, {make.Emit(op, {u}, attributes), places})}));
 }
 
 }  // namespace

@@ -63,6 +63,11 @@ TEST(DeterminismTest, APhysicsInformedNetwork) {
 // Its sizes are those that block, pack and share work between threads.
 TEST(DeterminismTest, MlpAtItsFullSize) { ExpectOneHash(LoadExampleWithoutData("mlp.gr", 2), 2); }
 
+TEST(DeterminismTest, ConvolutionsWithPoolingOverDigits) { ExpectOneHash(LoadExample("digits_cnn.gr"), 3); }
+TEST(DeterminismTest, LenetAtItsFullSize) {
+  ExpectOneHash(LoadExampleWithoutData("lenet.gr", 2), 2, {"avx2", "avx512"}, {1, 2, 7});
+}
+
 TEST(DeterminismTest, ARecipeThatAccumulatesClipsAveragesAndFreezes) {
   TestProgram loaded{*frontend::ParseProgram("recipe.gr", R"(model recipe {
   dim B = 8
