@@ -97,6 +97,47 @@ Value* SimplifySlice(Rewriter& r, const Statement& s) {
   return nullptr;
 }
 
+// `value` as zeros around something, if it is that and nobody else reads it.
+const Statement* ZerosAround(const Rewriter& r, const Value* value) {
+  const Statement* pad = As(value, Op::kPad);
+  if (pad == nullptr || !r.HasOneUse(value) || !AllZero(pad->IntList("interior"))) return nullptr;
+  return UniformNumber(pad->operands[1]) == 0 ? pad : nullptr;
+}
+
+// The sum of two pieces that zeros bring to their places, one after the other along an axis, is their concatenation:
+// what is left of the gradients of the parts of a split.
+Value* SimplifySumOfPieces(Rewriter& r, const Statement& s) {
+  const Statement* first = ZerosAround(r, s.operands[0]);
+  const Statement* second = ZerosAround(r, s.operands[1]);
+  if (first == nullptr || second == nullptr) return nullptr;
+  const ir::Shape& shape = s.result()->type.shape;
+  int64_t axis = -1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (first->IntList("low")[i] == second->IntList("low")[i] &&
+        first->IntList("high")[i] == second->IntList("high")[i])
+      continue;
+    if (axis >= 0) return nullptr;
+    axis = static_cast<int64_t>(i);
+  }
+  if (axis < 0) return nullptr;
+  if (first->IntList("low")[axis] > second->IntList("low")[axis]) std::swap(first, second);
+  if (first->IntList("low")[axis] + first->operands[0]->type.shape[axis] != second->IntList("low")[axis])
+    return nullptr;
+  std::vector<Value*> pieces;
+  for (const Statement* pad : {first, second}) {
+    const Statement* joined = As(pad->operands[0], Op::kConcat);
+    if (joined != nullptr && joined->Int("axis") == axis && r.HasOneUse(joined->result())) {
+      pieces.insert(pieces.end(), joined->operands.begin(), joined->operands.end());
+    } else {
+      pieces.push_back(pad->operands[0]);
+    }
+  }
+  Value* joined = r.builder.Emit(Op::kConcat, pieces, {axis});
+  ir::Ints low = first->IntList("low"), high = second->IntList("high");
+  if (AllZero(low) && AllZero(high)) return joined;
+  return r.builder.Emit(Op::kPad, {joined, first->operands[1]}, {low, high, ir::Ints(shape.size(), 0)});
+}
+
 }  // namespace
 
 Value* SimplifyMovement(Rewriter& r, const Statement& s) {
@@ -114,6 +155,8 @@ Value* SimplifyMovement(Rewriter& r, const Statement& s) {
     case Op::kPad:
       return AllZero(s.IntList("low")) && AllZero(s.IntList("high")) && AllZero(s.IntList("interior")) ? s.operands[0]
                                                                                                        : nullptr;
+    case Op::kAdd:
+      return SimplifySumOfPieces(r, s);
     case Op::kStopGradient:
       return r.gradients_remain ? nullptr : s.operands[0];
     default:
