@@ -10,19 +10,38 @@ using llvm::Value;
 
 namespace {
 
+struct TapRange {
+  Value* begin;
+  Value* end;
+};
+
+// As ir::WindowAxis::TapsInside.
+TapRange EmitTapRange(Builder& b, const WindowAxis& axis, Value* window) {
+  const ir::IndexRange whole = axis.WholeWindows();
+  if (whole.begin == 0 && whole.end == axis.output) return {b.getInt64(0), b.getInt64(axis.taps)};
+  const auto number = [&](int64_t n) { return b.getInt64(static_cast<uint64_t>(n)); };
+  Value* first = IndexSubtract(b, number(axis.low), IndexMultiply(b, window, axis.stride));  // from tap 0 to element 0
+  const auto rounded = [&](int64_t offset) {
+    return IndexDivide(b, IndexMax(b, IndexAdd(b, first, number(offset)), number(0)), axis.dilation);
+  };
+  return {rounded(axis.dilation - 1), IndexMin(b, rounded(axis.places() - 1 + axis.dilation), number(axis.taps))};
+}
+
 Carried EmitTapsOfAxes(Builder& b, absl::Span<const WindowAxis> axes, absl::Span<Value* const> window, Value* element,
                        Value* tap, Carried initial, const TapBody& body) {
   if (axes.empty()) return body(element, tap, initial);
   const WindowAxis& axis = axes.front();
-  return EmitForCarrying(b, b.getInt64(0), b.getInt64(axis.taps), 1, std::move(initial),
-                         [&](Value* t, const Carried& carried) {
-                           const WindowSource source = EmitWindowSource(b, axis, window.front(), t);
-                           return EmitIfCarrying(b, source.exists, carried, [&] {
-                             return EmitTapsOfAxes(b, axes.subspan(1), window.subspan(1),
-                                                   IndexAdd(b, IndexMultiply(b, element, axis.input), source.element),
-                                                   IndexAdd(b, IndexMultiply(b, tap, axis.taps), t), carried, body);
-                           });
-                         });
+  const TapRange range = EmitTapRange(b, axis, window.front());
+  return EmitForCarrying(b, range.begin, range.end, 1, std::move(initial), [&](Value* t, const Carried& carried) {
+    const auto inner = [&](Value* source) {
+      return EmitTapsOfAxes(b, axes.subspan(1), window.subspan(1),
+                            IndexAdd(b, IndexMultiply(b, element, axis.input), source),
+                            IndexAdd(b, IndexMultiply(b, tap, axis.taps), t), carried, body);
+    };
+    const WindowSource source = EmitWindowSource(b, axis, window.front(), t);
+    if (axis.interior == 0) return inner(source.element);
+    return EmitIfCarrying(b, source.exists, carried, [&] { return inner(source.element); });
+  });
 }
 
 }  // namespace
