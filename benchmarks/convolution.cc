@@ -15,6 +15,7 @@
 #include "benchmarks/team.h"
 #include "codegen/jit.h"
 #include "codegen/target_machine.h"
+#include "ir/convolution_scratch.h"
 #include "llvm/IR/Module.h"
 
 namespace gradus::codegen {
@@ -93,8 +94,8 @@ int Main(int argc, char** argv) {
     float* a = benchmarks::Floats(x);
     float* b = benchmarks::Floats(weights ? y : w);
     float* c = benchmarks::Floats(weights ? w : y);
-    const int64_t scratch_bytes =
-        weights ? ConvolutionWeightsScratchBytes(spec) : ConvolutionScratchBytes(spec, *target);
+    const int64_t scratch_bytes = weights ? ir::ConvolutionWeightsScratchBytes(spec.type, s, spec.slices)
+                                          : ir::ConvolutionScratchBytes(spec.type, s, *target);
     const double best =
         benchmarks::BestNanoseconds(p.threads, p.milliseconds, scratch_bytes,
                                     [&](void* scratch, int64_t thread) { run(a, b, c, scratch, thread, p.threads); });

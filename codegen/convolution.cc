@@ -11,6 +11,7 @@
 #include "codegen/convolution_boxes.h"
 #include "codegen/convolution_tile.h"
 #include "codegen/index_arithmetic.h"
+#include "ir/convolution_scratch.h"
 #include "llvm/IR/Module.h"
 
 namespace gradus::codegen {
@@ -22,8 +23,6 @@ constexpr int kMaxOuter = 6;              // panels, groups, images, three axes
 constexpr int64_t kAliasingBytes = 4096;  // rows so far apart share the sets of the L1 cache
 constexpr int64_t kTallestAliasing = 8;   // rows of a tile of these, each of which costs
 constexpr int64_t kAliasingCost = 5;      //   a quarter more
-constexpr int64_t kFarApart = 512;        // bytes from row to row of the weights,
-constexpr int64_t kWindowsForCopy = 192;  //   and windows from which on a copy pays
 constexpr int64_t kTileCost = 60;         // of a tile beside its terms, in half multiply-adds
 constexpr int64_t kLittleWork = 16;       // a box of less than this part of the work takes a tile that is there
 
@@ -44,19 +43,6 @@ enum Number {
   kNumbers = kLevels + 3 * 3,
 };
 
-int64_t PanelVectors(int64_t columns, int64_t lanes, const ir::Target& target) {
-  const int64_t vectors = (columns + lanes - 1) / lanes, widest = ir::WidestPanelVectors(target);
-  const int64_t panels = (vectors + widest - 1) / widest;
-  return (vectors + panels - 1) / panels;
-}
-
-// Whether each panel of the weights is first copied next to each other: 1.2 to 2 times as fast where its rows lie far
-// apart, which is hard on the TLB and the sets of the caches, and there are windows enough to share the copy.
-bool PacksWeights(const ConvolutionSpec& spec) {
-  return spec.shape.groups == 1 && spec.shape.out * ir::ByteWidth(spec.type) >= kFarApart &&
-         spec.shape.batch * spec.shape.outputs() >= kWindowsForCopy;
-}
-
 class ConvolutionEmitter {
  public:
   ConvolutionEmitter(const ContractionContext& context, const ConvolutionSpec& spec, TileTerms terms)
@@ -69,11 +55,11 @@ class ConvolutionEmitter {
         lanes_(context.target.vector_bytes() / bytes_),
         terms_(terms),
         paired_(terms != TileTerms::kProducts),
-        pack_(!paired_ && PacksWeights(spec)) {}
+        pack_(!paired_ && ir::PacksWindows(spec.type, spec.shape)) {}
 
   void Emit(Value* x, Value* w, Value* y) {
     const int64_t columns = paired_ ? shape_.groups : shape_.out;
-    const int64_t panel = PanelVectors(columns, lanes_, context_.target) * lanes_;
+    const int64_t panel = ir::PackedPanelColumns(spec_.type, columns, context_.target);
     const int64_t whole = columns / panel;
     if (whole > 0) EmitPanels(x, w, y, 0, whole, panel);
     if (columns % panel != 0) EmitPanels(x, w, y, whole * panel, 1, columns % panel);
@@ -271,12 +257,6 @@ class ConvolutionEmitter {
 
 void EmitConvolution(const ContractionContext& context, const ConvolutionSpec& spec, Value* x, Value* w, Value* y) {
   ConvolutionEmitter(context, spec, TermsOf(spec.shape)).Emit(x, w, y);
-}
-
-int64_t ConvolutionScratchBytes(const ConvolutionSpec& spec, const ir::Target& target) {
-  if (!PacksWeights(spec)) return 0;
-  const int64_t lanes = target.vector_bytes() / ir::ByteWidth(spec.type);
-  return spec.shape.taps() * spec.shape.in * PanelVectors(spec.shape.out, lanes, target) * target.vector_bytes();
 }
 
 void EmitWindowSums(const ContractionContext& context, const ConvolutionSpec& spec, Value* x, Value* y) {

@@ -21,11 +21,11 @@ struct ConvolutionSpec {
   int64_t slices = 1;  // of the windows summed for the weights, as ir/order.h divides them
 };
 
+// Each uses the scratch that ir/convolution_scratch.h says.
+//
 // y from x and w: one chain of multiply-adds an element, over the taps, then the channels of the group.
 void EmitConvolution(const ContractionContext& context, const ConvolutionSpec& spec, llvm::Value* x, llvm::Value* w,
                      llvm::Value* y);
-// Scratch that it uses in each thread.
-int64_t ConvolutionScratchBytes(const ConvolutionSpec& spec, const ir::Target& target);
 
 // The sum of each window of x, channel by channel: groups = channels, in = out = 1.
 void EmitWindowSums(const ContractionContext& context, const ConvolutionSpec& spec, llvm::Value* x, llvm::Value* y);
@@ -33,7 +33,5 @@ void EmitWindowSums(const ContractionContext& context, const ConvolutionSpec& sp
 // w from x and the adjoint g of y: sums over images and windows.
 void EmitConvolutionWeights(const ContractionContext& context, const ConvolutionSpec& spec, llvm::Value* x,
                             llvm::Value* g, llvm::Value* w);
-// Scratch that it uses in each thread.
-int64_t ConvolutionWeightsScratchBytes(const ConvolutionSpec& spec);
 
 }  // namespace gradus::codegen

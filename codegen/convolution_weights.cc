@@ -39,9 +39,7 @@ class WeightsEmitter {
     row_taps_ = JoinsLastTaps() ? shape_.axes.back().taps : 1;
     if (row_taps_ > 1) taps_.back().taps.resize(1);
     const int64_t columns = paired_ ? shape_.groups : shape_.out;
-    vectors_ = (columns + lanes_ - 1) / lanes_;
-    panels_ = (vectors_ + ir::WidestPanelVectors(context_.target) - 1) / ir::WidestPanelVectors(context_.target);
-    vectors_ = (vectors_ + panels_ - 1) / panels_;
+    vectors_ = ir::PackedPanelColumns(spec.type, columns, context_.target) / lanes_;
     if (SharesTile()) joint_taps_ = shape_.axes[axes_ - 2].taps;
   }
 
@@ -86,6 +84,8 @@ class WeightsEmitter {
     const ir::WindowAxis& axis = shape_.axes[axes_ - 2];
     const ir::IndexRange whole = axis.WholeWindows();
     if (axis.taps == 1 || axis.interior != 0 || 2 * (whole.end - whole.begin) < axis.output) return false;
+    const int64_t planes = shape_.batch * (axes_ == 3 ? shape_.axes[0].output : 1);
+    if (planes > kMostPieces) return false;  // each is cut at its edges
     const int64_t apart = rows(), joint = apart * axis.taps;
     return joint * vectors_ <= context_.target.vector_registers() * 3 / 4 &&
            TermCost(joint, vectors_) < axis.taps * TermCost(apart, vectors_);
@@ -199,7 +199,6 @@ class WeightsEmitter {
   int64_t row_taps_ = 1;    // taps of the last axis that are rows, like channels
   int64_t joint_taps_ = 1;  // of the last axis but one: taps that share a tile
   int64_t vectors_ = 1;     // of a panel
-  int64_t panels_ = 1;
   int64_t pieces_ = 0;
 };
 
@@ -208,12 +207,6 @@ class WeightsEmitter {
 void EmitConvolutionWeights(const ContractionContext& context, const ConvolutionSpec& spec, Value* x, Value* g,
                             Value* w) {
   WeightsEmitter(context, spec).Emit(x, g, w);
-}
-
-int64_t ConvolutionWeightsScratchBytes(const ConvolutionSpec& spec) {
-  if (spec.slices == 1) return 0;
-  const ir::Convolution& shape = spec.shape;
-  return spec.slices * shape.taps() * shape.in * shape.groups * shape.out * ir::ByteWidth(spec.type);
 }
 
 }  // namespace gradus::codegen

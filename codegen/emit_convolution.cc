@@ -2,6 +2,7 @@
 #include "codegen/convolution.h"
 #include "codegen/emit_kernels.h"
 #include "ir/check.h"
+#include "ir/convolution_scratch.h"
 #include "ir/order.h"
 
 namespace gradus::codegen {
@@ -20,18 +21,13 @@ ConvolutionSpec SpecOf(const ir::Statement& s) {
 }  // namespace
 
 void EmitConvolution(KernelContext& kernel, const ir::Statement& s, Pointers operands, Pointers results) {
-  CHECK(ConvolutionScratchOf(s, kernel.target) <= kernel.scratch_bytes) << "more scratch than was counted";
+  CHECK(ir::ConvolutionScratchBytes(s, kernel.target) <= kernel.scratch_bytes) << "more scratch than was counted";
   EmitConvolution(ContextOf(kernel), SpecOf(s), operands[0], operands[1], results[0]);
 }
 
 void EmitConvolutionWeights(KernelContext& kernel, const ir::Statement& s, Pointers operands, Pointers results) {
-  CHECK(ConvolutionScratchOf(s, kernel.target) <= kernel.scratch_bytes) << "more scratch than was counted";
+  CHECK(ir::ConvolutionScratchBytes(s, kernel.target) <= kernel.scratch_bytes) << "more scratch than was counted";
   EmitConvolutionWeights(ContextOf(kernel), SpecOf(s), operands[0], operands[1], results[0]);
-}
-
-int64_t ConvolutionScratchOf(const ir::Statement& s, const ir::Target& target) {
-  return s.op == ir::Op::kConvolution ? ConvolutionScratchBytes(SpecOf(s), target)
-                                      : ConvolutionWeightsScratchBytes(SpecOf(s));
 }
 
 void EmitWindowSum(KernelContext& kernel, const ir::Statement& s, Pointers operands, Pointers results) {

@@ -23,8 +23,6 @@ void EmitPad(KernelContext& kernel, const ir::Statement& statement, Pointers ope
 void EmitScatterAdd(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitConvolution(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitConvolutionWeights(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
-// Scratch of a convolution or convolution_weights in each thread.
-int64_t ConvolutionScratchOf(const ir::Statement& statement, const ir::Target& target);
 void EmitWindowSum(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitWindowMax(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitWindowArgMax(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);

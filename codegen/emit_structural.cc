@@ -1,6 +1,7 @@
 // The dispatch over structural operations, filled from the table: a row without its EmitNAME does not link.
 #include "codegen/emit_kernels.h"
 #include "ir/check.h"
+#include "ir/convolution_scratch.h"
 
 namespace gradus::codegen {
 
@@ -86,7 +87,7 @@ void EmitKernel(KernelContext& kernel, const Statement& statement, Pointers oper
 
 int64_t KernelScratchBytes(const Statement& statement, const ir::Target& target) {
   if (statement.op == Op::kConvolution || statement.op == Op::kConvolutionWeights) {
-    return ConvolutionScratchOf(statement, target);
+    return ir::ConvolutionScratchBytes(statement, target);
   }
   if (statement.op != Op::kDot && statement.op != Op::kFused) return 0;
   std::unique_ptr<Statement> wrapped;

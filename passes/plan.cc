@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "ir/blocking.h"
 #include "ir/check.h"
+#include "ir/convolution_scratch.h"
 #include "ir/error.h"
 #include "ir/order.h"
 #include "ir/region.h"
@@ -191,6 +192,9 @@ class Planner {
   int64_t Scratch() const {
     int64_t scratch = 0;
     for (const auto& s : graph_.body.statements) {
+      if (s->op == Op::kConvolution || s->op == Op::kConvolutionWeights) {
+        scratch = std::max(scratch, ir::ConvolutionScratchBytes(*s, *graph_.target));
+      }
       const Statement* dot = s->op == Op::kDot ? s.get() : nullptr;
       if (s->op == Op::kFused) {
         for (const auto& inner : s->region->statements) dot = inner->op == Op::kDot ? inner.get() : dot;

@@ -10,6 +10,7 @@
 
 #include "codegen/jit.h"
 #include "codegen/target_machine.h"
+#include "ir/convolution_scratch.h"
 #include "llvm/IR/Module.h"
 #include "tests/codegen/contraction_harness.h"
 
@@ -21,13 +22,17 @@ using ir::WindowAxis;
 
 enum class Product { kForward, kWeights, kSums };
 
+int64_t ScratchBytes(const ConvolutionSpec& spec, Product product, const ir::Target& target) {
+  if (product == Product::kSums) return 0;
+  return product == Product::kForward ? ir::ConvolutionScratchBytes(spec.type, spec.shape, target)
+                                      : ir::ConvolutionWeightsScratchBytes(spec.type, spec.shape, spec.slices);
+}
+
 // void(a, b, c, scratch, thread, threads)
 class CompiledConvolution {
  public:
   CompiledConvolution(const ConvolutionSpec& spec, Product product, const ir::Target& target)
-      : scratch_bytes_(product == Product::kWeights   ? ConvolutionWeightsScratchBytes(spec)
-                       : product == Product::kForward ? ConvolutionScratchBytes(spec, target)
-                                                      : 0) {
+      : scratch_bytes_(ScratchBytes(spec, product, target)) {
     llvm::LLVMContext context;
     llvm::Module module("test", context);
     llvm::IRBuilder<> builder(context);
