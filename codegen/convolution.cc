@@ -52,9 +52,9 @@ class ConvolutionEmitter {
         builder_(context.builder),
         module_(*builder_.GetInsertBlock()->getModule()),
         bytes_(ir::ByteWidth(spec.type)),
-        lanes_(context.target.vector_bytes() / bytes_),
         terms_(terms),
         paired_(terms != TileTerms::kProducts),
+        lanes_(LanesFor(paired_ ? shape_.groups : shape_.out, spec.type, context.target)),
         pack_(!paired_ && ir::PacksWindows(spec.type, spec.shape)) {}
 
   void Emit(Value* x, Value* w, Value* y) {
@@ -246,9 +246,9 @@ class ConvolutionEmitter {
   llvm::IRBuilder<>& builder_;
   llvm::Module& module_;
   const int64_t bytes_;
-  const int64_t lanes_;
   const TileTerms terms_;
-  const bool paired_;                                                         // the groups are columns
+  const bool paired_;  // the groups are columns
+  const int64_t lanes_;
   const bool pack_;                                                           // panels of the weights are copied
   std::map<std::pair<ConvolutionTile, int64_t>, std::vector<int64_t>> jobs_;  // by tile and valid lanes
 };

@@ -1,6 +1,7 @@
 #include "codegen/convolution_tile.h"
 
 #include <algorithm>
+#include <bit>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
@@ -51,6 +52,13 @@ std::string Name(const ConvolutionTile& t) {
   return absl::StrCat(std::string(ir::Name(t.tile.type)), "_", t.tile.rows, "x", t.tile.vectors * t.tile.lanes,
                       t.masked ? "_masked" : "", kTerms[static_cast<size_t>(t.terms)], "_", t.levels,
                       t.groups > 1 ? absl::StrCat("_of_", t.groups) : "");
+}
+
+int64_t LanesFor(int64_t columns, ir::DType type, const ir::Target& target) {
+  constexpr int64_t kShortestBytes = 16;
+  const int64_t bytes = ir::ByteWidth(type);
+  const auto needed = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(columns)));
+  return std::clamp(needed, kShortestBytes / bytes, target.vector_bytes() / bytes);
 }
 
 int64_t TallestTile(int64_t vectors, const ir::Target& target) {

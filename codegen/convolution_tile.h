@@ -36,6 +36,9 @@ struct ConvolutionTile {
 };
 std::string Name(const ConvolutionTile& tile);
 
+// Elements of a vector for so many columns: few have a short one, whose loads and stores cross fewer cache lines.
+int64_t LanesFor(int64_t columns, ir::DType type, const ir::Target& target);
+
 // Vectors of the widest panel of columns for a tile, and its tallest tile.
 int64_t TallestTile(int64_t vectors, const ir::Target& target);
 // What one term costs a tile of this shape, in half multiply-adds of a vector: two of these are issued at a time, or

@@ -32,14 +32,15 @@ class WeightsEmitter {
         builder_(context.builder),
         module_(*builder_.GetInsertBlock()->getModule()),
         bytes_(ir::ByteWidth(spec.type)),
-        lanes_(context.target.vector_bytes() / bytes_),
         paired_(TermsOf(shape_) == TileTerms::kPaired),
+        lanes_(LanesFor(paired_ ? shape_.groups : shape_.out, spec.type, context.target)),
         axes_(shape_.axes.size()) {
     for (const ir::WindowAxis& axis : shape_.axes) taps_.push_back(TapsOf(axis));
     row_taps_ = JoinsLastTaps() ? shape_.axes.back().taps : 1;
     if (row_taps_ > 1) taps_.back().taps.resize(1);
     const int64_t columns = paired_ ? shape_.groups : shape_.out;
-    vectors_ = ir::PackedPanelColumns(spec.type, columns, context_.target) / lanes_;
+    const int64_t panel = std::min(columns, ir::PackedPanelColumns(spec.type, columns, context_.target));
+    vectors_ = (panel + lanes_ - 1) / lanes_;
     if (SharesTile()) joint_taps_ = shape_.axes[axes_ - 2].taps;
   }
 
@@ -192,8 +193,8 @@ class WeightsEmitter {
   llvm::IRBuilder<>& builder_;
   llvm::Module& module_;
   const int64_t bytes_;
-  const int64_t lanes_;
   const bool paired_;
+  const int64_t lanes_;
   const size_t axes_;
   std::vector<AxisTaps> taps_;
   int64_t row_taps_ = 1;    // taps of the last axis that are rows, like channels
