@@ -154,19 +154,21 @@ struct Region {
   std::optional<Block> vjp;
 };
 
-// `scan`, `cond` and `while` are parsed and formatted; nothing after the parser knows them yet, and lowering refuses
-// them by name.
 struct Carry {
   Identifier name;
   ExpressionPtr initial;
 };
+// `scan a, m in xs, mask axis=1 reverse carry h = h0 checkpoint every 8 { … }`, or without lists `scan length 64 …`.
 struct Scan {
   std::vector<Identifier> variables;
   std::vector<ExpressionPtr> lists;
-  ExpressionPtr axis;  // may be null
+  ExpressionPtr length;  // null where lists say it
+  ExpressionPtr axis;    // may be null
   bool reverse = false;
   std::vector<Carry> carries;
-  ExpressionPtr checkpoint_every;  // may be null
+  ExpressionPtr checkpoint_every;    // may be null
+  std::vector<Identifier> captures;  // printed graphs
+  bool recompute = false;            // printed graphs
   Block body;
 };
 struct Cond {
@@ -177,6 +179,7 @@ struct Cond {
 struct While {
   std::vector<Carry> carries;
   ExpressionPtr until;
+  std::vector<Identifier> captures;  // printed graphs
   Block body;
 };
 

@@ -51,7 +51,20 @@ class GraphReader {
   // --- regions and gradients (read_region.cc)
   ir::Statement* ReadRegion(const ast::Expression& e, const ast::Region& region);
   ir::Statement* ReadGrad(const ast::Expression& e, const ast::Call& call);
-  bool ReadRegionBody(const ast::Block& block, bool one_line, ir::Region& region);
+  // `nexts` are the carries, whose `next` the block has; `until` is yielded first.
+  bool ReadRegionBody(const ast::Block& block, bool one_line, ir::Region& region,
+                      const std::vector<ast::Carry>& nexts = {}, const ast::Expression* until = nullptr);
+  bool ReadYield(const ast::Expression& e, std::vector<ir::Value*>& yields);
+  // A parameter of this type, called `name`, that stands for a value defined at `place`.
+  void AddParameter(ir::Region& region, std::string name, ir::Type type, SourceRange place);
+
+  // --- loops (read_loop.cc)
+  ir::Statement* ReadScan(const ast::Expression& e, const ast::Scan& scan);
+  ir::Statement* ReadWhile(const ast::Expression& e, const ast::While& loop);
+  bool ReadCarries(const std::vector<ast::Carry>& carries, ir::Statement& statement, std::vector<Operand>& operands);
+  bool ReadCaptures(const std::vector<ast::Identifier>& names, ir::Statement& statement,
+                    std::vector<Operand>& operands);
+
   // Appends a statement whose results InferTypes knows.
   ir::Statement* Append(SourceRange where, std::unique_ptr<ir::Statement> statement,
                         const std::vector<Operand>& operands);

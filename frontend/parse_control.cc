@@ -18,24 +18,45 @@ std::optional<std::vector<ast::Carry>> Parser::ParseCarries() {
   return carries;
 }
 
+// [capture w, u], of printed graphs
+bool Parser::ParseCaptures(std::vector<ast::Identifier>& captures) {
+  if (!in_graph_ || !Accept("capture")) return true;
+  do {
+    std::optional<ast::Identifier> name = MentionedName("the name of a captured value");
+    if (!name) return false;
+    captures.push_back(*std::move(name));
+  } while (Accept(","));
+  return true;
+}
+
+// a, m in xs, mask [axis=1]
+bool Parser::ParseLists(ast::Scan& scan) {
+  do {
+    std::optional<ast::Identifier> variable = DefinedName("a name for the items of the list");
+    if (!variable) return false;
+    scan.variables.push_back(*std::move(variable));
+  } while (Accept(","));
+  if (!Expect("in", "and what is scanned")) return false;
+  do {
+    ExpressionPtr list = ParseHeadExpression();
+    if (!list) return false;
+    scan.lists.push_back(std::move(list));
+  } while (Accept(","));
+  if (!Accept("axis")) return true;
+  return Expect("=", "and the axis") && (scan.axis = ParseHeadExpression()) != nullptr;
+}
+
 // [checkpoint every k] stands before the block: scan a, m in xs, mask axis=1 reverse carry h = h0 checkpoint every 8 {
 // … }
 ast::ExpressionPtr Parser::ParseScan() {
   const SourceRange first = Take().range;
   ast::Scan scan;
-  do {
-    std::optional<ast::Identifier> variable = DefinedName("a name for the items of the list");
-    if (!variable) return nullptr;
-    scan.variables.push_back(*std::move(variable));
-  } while (Accept(","));
-  if (!Expect("in", "and what is scanned")) return nullptr;
-  do {
-    ExpressionPtr list = ParseHeadExpression();
-    if (!list) return nullptr;
-    scan.lists.push_back(std::move(list));
-  } while (Accept(","));
-  if (Accept("axis")) {
-    if (!Expect("=", "and the axis") || !(scan.axis = ParseHeadExpression())) return nullptr;
+  const bool lists = !At("length") || PeekAfter(1).text == "in" || PeekAfter(1).text == ",";
+  if (!lists) {
+    Take();
+    if (!(scan.length = ParseHeadExpression())) return nullptr;
+  } else if (!ParseLists(scan)) {
+    return nullptr;
   }
   scan.reverse = Accept("reverse");
   std::optional<std::vector<ast::Carry>> carries = ParseCarries();
@@ -44,6 +65,8 @@ ast::ExpressionPtr Parser::ParseScan() {
   if (Accept("checkpoint")) {
     if (!Expect("every", "and a number of steps") || !(scan.checkpoint_every = ParseHeadExpression())) return nullptr;
   }
+  if (!ParseCaptures(scan.captures)) return nullptr;
+  scan.recompute = in_graph_ && Accept("recompute");
   std::optional<ast::Block> body = ParseBlock("the scan");
   if (!body) return nullptr;
   scan.body = *std::move(body);
@@ -68,9 +91,11 @@ ast::ExpressionPtr Parser::ParseWhile() {
   if (!carries || !Expect("until", "and when to stop")) return nullptr;
   ExpressionPtr until = ParseHeadExpression();
   if (!until) return nullptr;
+  std::vector<ast::Identifier> captures;
+  if (!ParseCaptures(captures)) return nullptr;
   std::optional<ast::Block> body = ParseBlock("the loop");
   if (!body) return nullptr;
-  return Make(Since(first), ast::While{*std::move(carries), std::move(until), *std::move(body)});
+  return Make(Since(first), ast::While{*std::move(carries), std::move(until), std::move(captures), *std::move(body)});
 }
 
 namespace {
@@ -121,7 +146,7 @@ struct Deepest {
     for (const ast::Parameter& p : n.vjp_parameters) Add(p.default_value);
   }
   void operator()(const ast::Scan& n) {
-    Add(n.lists), Add(n.axis), Add(n.carries), Add(n.checkpoint_every), Add(n.body);
+    Add(n.lists), Add(n.length), Add(n.axis), Add(n.carries), Add(n.checkpoint_every), Add(n.body);
   }
   void operator()(const ast::Cond& n) { Add(n.predicate), Add(n.then_block), Add(n.else_block); }
   void operator()(const ast::While& n) { Add(n.carries), Add(n.until), Add(n.body); }

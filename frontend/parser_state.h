@@ -83,6 +83,8 @@ class Parser {
   ExpressionPtr ParseBracketed();
   ExpressionPtr ParseRepeat();
   ExpressionPtr ParseScan();
+  bool ParseLists(ast::Scan& scan);
+  bool ParseCaptures(std::vector<ast::Identifier>& captures);
   ExpressionPtr ParseCond();
   ExpressionPtr ParseWhile();
   ExpressionPtr ParseIndex(ExpressionPtr object);

@@ -58,9 +58,15 @@ std::optional<Operand> GraphReader::ReadExpression(const ast::Expression& e) {
         absl::StrCat("`", node->kind.text, "` with a block stands alone: name = ", node->kind.text, "(…) { … }"));
     return std::nullopt;
   }
-  if (e.As<ast::Scan>()) return Refuse(e.range, "`scan`"), std::nullopt;
-  if (e.As<ast::Cond>()) return Refuse(e.range, "`cond`"), std::nullopt;
-  if (e.As<ast::While>()) return Refuse(e.range, "`while`"), std::nullopt;
+  if (e.As<ast::Scan>() || e.As<ast::While>()) {
+    diagnostics_.Error(ErrorKind::kGraphSyntax, e.range, "a loop stands alone: name = scan … { … }");
+    return std::nullopt;
+  }
+  if (e.As<ast::Cond>()) {
+    diagnostics_.Error(ErrorKind::kGraphSyntax, e.range, "`cond` belongs into a program")
+        .Help("a graph has y = branch(p, x, …) { …; yield … }, which is zeros where p does not hold");
+    return std::nullopt;
+  }
   diagnostics_.Error(ErrorKind::kGraphSyntax, e.range, "this has no meaning in a graph");
   return std::nullopt;
 }

@@ -252,6 +252,14 @@ bool GraphReader::ReadAssignment(const ast::Statement& s, const ast::Assignment&
     ir::Statement* statement = ReadRegion(e, *region);
     return statement && Finish(s, assignment, *statement);
   }
+  if (const auto* scan = e.As<ast::Scan>()) {
+    ir::Statement* statement = ReadScan(e, *scan);
+    return statement && Finish(s, assignment, *statement);
+  }
+  if (const auto* loop = e.As<ast::While>()) {
+    ir::Statement* statement = ReadWhile(e, *loop);
+    return statement && Finish(s, assignment, *statement);
+  }
   if (callee && callee->text == "grad") {
     ir::Statement* statement = ReadGrad(e, *call);
     return statement && Finish(s, assignment, *statement);

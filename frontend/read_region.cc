@@ -60,7 +60,26 @@ ir::Statement* GraphReader::ReadGrad(const ast::Expression& e, const ast::Call& 
   return Append(where, std::move(statement), operands);
 }
 
-bool GraphReader::ReadRegionBody(const ast::Block& block, bool one_line, ir::Region& region) {
+void GraphReader::AddParameter(ir::Region& region, std::string name, ir::Type type, SourceRange place) {
+  auto parameter = std::make_unique<ir::Value>(ir::Value{.type = std::move(type), .name = std::move(name)});
+  parameter->index = static_cast<int>(region.parameters.size());
+  places_[parameter.get()] = place;
+  region.parameters.push_back(std::move(parameter));
+}
+
+bool GraphReader::ReadYield(const ast::Expression& e, std::vector<ir::Value*>& yields) {
+  const std::optional<Operand> operand = ReadTyped(e);
+  if (!operand) return false;
+  if (!operand->tensor()) {
+    diagnostics_.Error(ErrorKind::kRegionYield, e.range, "a region yields values; a number needs a type, as in f32(0)");
+    return false;
+  }
+  yields.push_back(operand->tensor());
+  return true;
+}
+
+bool GraphReader::ReadRegionBody(const ast::Block& block, bool one_line, ir::Region& region,
+                                 const std::vector<ast::Carry>& nexts, const ast::Expression* until) {
   Scope scope(region);
   scope.region = true;
   for (const auto& parameter : region.parameters) {
@@ -71,6 +90,7 @@ bool GraphReader::ReadRegionBody(const ast::Block& block, bool one_line, ir::Reg
   const ir::Note holder = outer->builder.note();
   const size_t errors = diagnostics_.size();
   bool yielded = false;
+  std::map<std::string, ir::Value*> next;
   for (const ast::Statement& s : block) {
     if (yielded) {
       diagnostics_.Error(ErrorKind::kRegionYield, s.range, "nothing can follow the `yield` of a region");
@@ -81,23 +101,44 @@ bool GraphReader::ReadRegionBody(const ast::Block& block, bool one_line, ir::Reg
     if (const auto* yield = s.As<ast::Yield>()) {
       scope.builder.SetNote(holder);
       yielded = true;
-      for (const ast::ExpressionPtr& value : yield->values) {
-        const std::optional<Operand> operand = ReadTyped(*value);
-        if (!operand) continue;
-        if (operand->tensor()) {
-          region.yields.push_back(operand->tensor());
-        } else {
-          diagnostics_.Error(ErrorKind::kRegionYield, value->range,
-                             "a region yields values; a number needs a type, as in f32(0)");
-        }
+      for (const ast::ExpressionPtr& value : yield->values) ReadYield(*value, region.yields);
+    } else if (const auto* carried = s.As<ast::Next>(); carried && !nexts.empty()) {
+      scope.builder.SetNote(holder);
+      std::vector<ir::Value*> value;
+      const bool known = std::any_of(nexts.begin(), nexts.end(),
+                                     [&](const ast::Carry& c) { return c.name.text == carried->name.text; });
+      if (!known) {
+        diagnostics_.Error(ErrorKind::kLoopCarry, carried->name.range,
+                           absl::StrCat("the loop carries no `", carried->name.text, "`"));
+      } else if (ReadYield(*carried->value, value) && !next.emplace(carried->name.text, value[0]).second) {
+        diagnostics_.Error(ErrorKind::kLoopCarry, carried->name.range,
+                           absl::StrCat("`", carried->name.text, "` has a next already"));
       }
     } else if (s.As<ast::Assignment>()) {
       ReadStatement(s);
+    } else if (s.As<ast::Barrier>()) {
+      ReadBarrier(s);
     } else {
       diagnostics_.Error(ErrorKind::kRegionYield, s.range, "a region holds values and one `yield`");
     }
   }
-  if (!yielded) {
+  if (until != nullptr) {
+    scope.builder.SetNote(holder);
+    std::vector<ir::Value*> predicate;
+    if (ReadYield(*until, predicate)) region.yields.insert(region.yields.begin(), predicate[0]);
+  }
+  for (const ast::Carry& carry : nexts) {
+    if (diagnostics_.size() != errors) break;
+    const auto found = next.find(carry.name.text);
+    if (found != next.end()) {
+      region.yields.push_back(found->second);
+    } else {
+      diagnostics_
+          .Error(ErrorKind::kLoopCarry, carry.name.range, absl::StrCat("`", carry.name.text, "` has no next value"))
+          .Help(absl::StrCat("write next ", carry.name.text, " = … in the block"));
+    }
+  }
+  if (!yielded && nexts.empty()) {
     diagnostics_.Error(ErrorKind::kRegionYield, block.empty() ? SourceRange() : block.back().range,
                        "a region ends in `yield`");
   }
@@ -106,32 +147,26 @@ bool GraphReader::ReadRegionBody(const ast::Block& block, bool one_line, ir::Reg
   return diagnostics_.size() == errors;
 }
 
-// fused(x, b) { …; yield … } and custom_vjp(y, x, …, arguments=k) vjp(g) { …; yield … }
+// fused(x, b) { …; yield … }, branch(p, x) { …; yield … } and custom_vjp(y, x, …, arguments=k) vjp(g) { …; yield … }
 ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Region& region) {
   const SourceRange where = region.kind.range;
   const bool fused = region.kind.text == "fused" && region.body && !region.vjp;
+  const bool branch = region.kind.text == "branch" && region.body && !region.vjp;
   const bool custom =
       region.kind.text == "custom_vjp" && !region.body && region.vjp && region.vjp_parameters.size() == 1;
-  if (!fused && !custom) {
+  if (!fused && !custom && !branch) {
     diagnostics_.Error(ErrorKind::kGraphSyntax, where, absl::StrCat("`", region.kind.text, "` takes no such block"))
-        .Help("a graph has fused(x, …) { … } and custom_vjp(y, x, …, arguments=k) vjp(g) { … }");
+        .Help("a graph has fused(x, …) { … }, branch(p, x, …) { … } and custom_vjp(y, x, …, arguments=k) vjp(g) { … }");
     return nullptr;
   }
   auto statement = std::make_unique<ir::Statement>();
-  statement->op = fused ? ir::Op::kFused : ir::Op::kCustomVjp;
+  statement->op = fused ? ir::Op::kFused : branch ? ir::Op::kBranch : ir::Op::kCustomVjp;
   statement->region = std::make_unique<ir::Region>();
   std::vector<Operand> operands;
   std::string rule;
   bool ok = true;
-  auto add_parameter = [&](std::string name, const ir::Value& value) {
-    auto parameter = std::make_unique<ir::Value>(ir::Value{.type = value.type, .name = std::move(name)});
-    parameter->index = static_cast<int>(statement->region->parameters.size());
-    const SourceRange place = places_[&value];
-    places_[parameter.get()] = place;
-    statement->region->parameters.push_back(std::move(parameter));
-  };
   for (const ast::Argument& argument : region.arguments) {
-    const bool value_of_custom = custom && operands.empty();
+    const bool by_expression = !fused && operands.empty();  // the value of a custom vjp, the predicate of a branch
     if (custom && argument.name.text == "arguments") continue;
     if (custom && argument.name.text == "rule") {
       const std::optional<Operand> text = ReadExpression(*argument.value);
@@ -149,10 +184,11 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
       return nullptr;
     }
     ir::Value* value = nullptr;
-    if (value_of_custom) {
-      const std::optional<Operand> operand = ReadExpression(*argument.value);
+    if (by_expression) {
+      const std::optional<Operand> operand = ReadTyped(*argument.value);
       if (operand && !operand->tensor())
-        diagnostics_.Error(ErrorKind::kNotATensor, argument.value->range, "custom_vjp takes values");
+        diagnostics_.Error(ErrorKind::kNotATensor, argument.value->range,
+                           absl::StrCat(region.kind.text, " takes values"));
       value = operand ? operand->tensor() : nullptr;
     } else {
       value = ReadValue(*argument.value, region.kind.text);
@@ -161,9 +197,8 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
       ok = false;
       continue;
     }
-    const bool repeated =
-        !value_of_custom && std::any_of(operands.begin() + (custom ? 1 : 0), operands.end(),
-                                        [&](const Operand& other) { return other.tensor() == value; });
+    const bool repeated = !by_expression && std::any_of(operands.begin() + (fused ? 0 : 1), operands.end(),
+                                                        [&](const Operand& other) { return other.tensor() == value; });
     if (repeated) {
       diagnostics_.Error(ErrorKind::kOperandRepeated, argument.value->range,
                          absl::StrCat("the operand ", value->name, " is repeated"));
@@ -171,7 +206,9 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
     }
     operands.push_back({value, argument.value->range, ""});
     statement->operands.push_back(value);
-    add_parameter(value_of_custom ? region.vjp_parameters[0].name.text : value->name, *value);
+    if (branch && by_expression) continue;
+    AddParameter(*statement->region, by_expression ? region.vjp_parameters[0].name.text : value->name, value->type,
+                 places_[value]);
   }
   if (custom) {
     const std::optional<int64_t> arguments = NamedInteger(where, region.arguments, "arguments");
@@ -180,7 +217,7 @@ ir::Statement* GraphReader::ReadRegion(const ast::Expression& e, const ast::Regi
   }
   if (!ok) return nullptr;
   const bool one_line = !absl::StrContains(e.range.text(), "\n");
-  if (!ReadRegionBody(fused ? *region.body : *region.vjp, one_line, *statement->region)) return nullptr;
+  if (!ReadRegionBody(custom ? *region.vjp : *region.body, one_line, *statement->region)) return nullptr;
   return Append(where, std::move(statement), operands);
 }
 

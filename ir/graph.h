@@ -54,8 +54,9 @@ struct Value {
   absl::optional<ArenaRange> arena;
 };
 
-// The body of `fused(…) { …; yield … }` or of a custom vjp. Parameters carry the names of the operands that they stand
-// for, in order (a custom vjp has the incoming gradient first). Statements see nothing but parameters and one another.
+// The body of `fused(…) { …; yield … }`, of a custom vjp, a loop or a branch. Parameters carry the names of the
+// operands that they stand for, in order (ir/control.h has what differs: a custom vjp has the incoming gradient first,
+// loops have slices and carries of their own names). Statements see nothing but parameters and one another.
 struct Region {
   std::vector<std::unique_ptr<Value>> parameters;
   std::vector<std::unique_ptr<Statement>> statements;
@@ -67,7 +68,7 @@ struct Statement {
   std::vector<Value*> operands;
   std::vector<AttributeValue> attributes;  // one an entry of Info(op).attributes, in that order
   std::vector<std::unique_ptr<Value>> results;
-  std::unique_ptr<Region> region;  // kFused, kCustomVjp
+  std::unique_ptr<Region> region;  // kFused, kCustomVjp, kScan, kWhile, kBranch
   absl::optional<Tensor> literal;  // kConstant
   std::string initializer;  // kParam, kState (and kInput, where drawn unless fed): its expression as text, canonical
   std::string section;      // `forward`, `backward`, `update`, or empty

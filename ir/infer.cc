@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ir/control.h"
 #include "ir/error.h"
 #include "ir/shape_rules.h"
 
@@ -80,24 +81,6 @@ absl::StatusOr<Type> InferElementwise(const Statement& s) {
   return Type{result, std::move(shape)};
 }
 
-// The yields of a region whose parameters must stand for `operands`.
-absl::Status CheckParameters(const Statement& s, absl::Span<Value* const> operands, size_t first_parameter) {
-  const OpInfo& info = Info(s.op);
-  if (s.region == nullptr) return ErrorStatus(ErrorKind::kGraphSyntax, info.mnemonic, " lacks its region");
-  if (s.region->parameters.size() != operands.size() + first_parameter) {
-    return ErrorStatus(ErrorKind::kOperandCount, "the region of ", info.mnemonic, " has ", s.region->parameters.size(),
-                       " parameters for ", operands.size(), " operands");
-  }
-  for (size_t i = 0; i < operands.size(); ++i) {
-    const Value& parameter = *s.region->parameters[i + first_parameter];
-    if (parameter.type != operands[i]->type) {
-      return ErrorStatus(ErrorKind::kDeclaredType, "parameter ", parameter.name, " of ", info.mnemonic, " is ",
-                         ToString(parameter.type), " but its operand is ", ToString(operands[i]->type));
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::vector<Type>> InferGrad(const Statement& s) {
   if (s.operands.size() < 2)
     return ErrorStatus(ErrorKind::kOperandCount, "grad needs a scalar and what to differentiate by");
@@ -119,7 +102,7 @@ absl::StatusOr<std::vector<Type>> InferGrad(const Statement& s) {
 
 absl::StatusOr<std::vector<Type>> InferCustomVjp(const Statement& s) {
   if (s.operands.empty()) return ErrorStatus(ErrorKind::kOperandCount, "custom_vjp needs a value");
-  RETURN_IF_ERROR(CheckParameters(s, absl::MakeConstSpan(s.operands).subspan(1), 1));
+  RETURN_IF_ERROR(CheckParameters(s));
   const int64_t arguments = s.Int("arguments");
   if (arguments < 1 || arguments >= static_cast<int64_t>(s.operands.size())) {
     return ErrorStatus(ErrorKind::kOperandCount, "custom_vjp with arguments=", arguments, " has ",
@@ -164,8 +147,14 @@ absl::StatusOr<std::vector<Type>> InferSpecial(const Statement& s) {
       return InferGrad(s);
     case Op::kCustomVjp:
       return InferCustomVjp(s);
+    case Op::kScan:
+      return InferScan(s);
+    case Op::kWhile:
+      return InferWhile(s);
+    case Op::kBranch:
+      return InferBranch(s);
     case Op::kFused: {
-      RETURN_IF_ERROR(CheckParameters(s, s.operands, 0));
+      RETURN_IF_ERROR(CheckParameters(s));
       std::vector<Type> types;
       for (const Value* yield : s.region->yields) types.push_back(yield->type);
       if (types.empty()) return ErrorStatus(ErrorKind::kRegionYield, "fused yields nothing");

@@ -1,8 +1,11 @@
 #include "ir/interpreter.h"
 
+#include <algorithm>
 #include <memory>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "ir/control.h"
 #include "ir/error.h"
 #include "ir/evaluate.h"
 
@@ -26,12 +29,35 @@ class Frame {
   // Runs every statement but declarations and `next`. Values die with their last reader, which is never for `roots`,
   // or, with keep_all, for any.
   absl::Status Run(const Region& region, absl::Span<const Value* const> roots, bool keep_all) {
+    std::vector<const Statement*> statements;
+    for (const auto& statement : region.statements) statements.push_back(statement.get());
+    return RunStatements(statements, roots, keep_all);
+  }
+
+  // The same of those statements alone on which the roots depend.
+  absl::Status RunNeeded(const Region& region, absl::Span<const Value* const> roots) {
+    absl::flat_hash_set<const Value*> needed(roots.begin(), roots.end());
+    std::vector<const Statement*> statements;
+    for (auto it = region.statements.rbegin(); it != region.statements.rend(); ++it) {
+      const Statement& s = **it;
+      if (std::none_of(s.results.begin(), s.results.end(), [&](const auto& r) { return needed.contains(r.get()); }))
+        continue;
+      needed.insert(s.operands.begin(), s.operands.end());
+      statements.push_back(&s);
+    }
+    std::reverse(statements.begin(), statements.end());
+    return RunStatements(statements, roots, false);
+  }
+
+ private:
+  absl::Status RunStatements(absl::Span<const Statement* const> statements, absl::Span<const Value* const> roots,
+                             bool keep_all) {
     absl::flat_hash_map<const Value*, int> readers;
-    for (const auto& statement : region.statements) {
+    for (const Statement* statement : statements) {
       for (const Value* operand : statement->operands) ++readers[operand];
     }
     for (const Value* root : roots) ++readers[root];
-    for (const auto& statement : region.statements) {
+    for (const Statement* statement : statements) {
       if (IsDeclaration(statement->op) || statement->op == Op::kNext || statement->op == Op::kBarrier) continue;
       RETURN_IF_ERROR(RunStatement(*statement));
       if (keep_all) continue;
@@ -42,7 +68,6 @@ class Frame {
     return absl::OkStatus();
   }
 
- private:
   absl::Status RunStatement(const Statement& s) {
     switch (s.op) {
       case Op::kGrad:
@@ -53,6 +78,12 @@ class Frame {
         return absl::OkStatus();
       case Op::kFused:
         return RunRegion(s);
+      case Op::kScan:
+        return RunScan(s);
+      case Op::kWhile:
+        return RunWhile(s);
+      case Op::kBranch:
+        return RunBranch(s);
       default:
         break;
     }
@@ -68,12 +99,80 @@ class Frame {
     return absl::OkStatus();
   }
 
-  absl::Status RunRegion(const Statement& s) {
+  // What a region yields where its parameters are bound to these.
+  absl::StatusOr<std::vector<Shared>> Yields(const Region& region, absl::Span<const Shared> parameters,
+                                             absl::Span<Value* const> wanted) const {
     Frame inner(arithmetic_);
-    for (size_t i = 0; i < s.operands.size(); ++i) inner.Bind(s.region->parameters[i].get(), Get(s.operands[i]));
-    RETURN_IF_ERROR(
-        inner.Run(*s.region, std::vector<const Value*>(s.region->yields.begin(), s.region->yields.end()), false));
-    for (size_t i = 0; i < s.results.size(); ++i) Bind(s.results[i].get(), inner.Get(s.region->yields[i]));
+    for (size_t i = 0; i < parameters.size(); ++i) inner.Bind(region.parameters[i].get(), parameters[i]);
+    RETURN_IF_ERROR(inner.RunNeeded(region, std::vector<const Value*>(wanted.begin(), wanted.end())));
+    std::vector<Shared> yields;
+    for (const Value* value : wanted) yields.push_back(inner.Get(value));
+    return yields;
+  }
+
+  std::vector<Shared> Operands(const Statement& s, size_t first) const {
+    std::vector<Shared> operands;
+    for (size_t i = first; i < s.operands.size(); ++i) operands.push_back(Get(s.operands[i]));
+    return operands;
+  }
+
+  absl::Status RunRegion(const Statement& s) {
+    ASSIGN_OR_RETURN(const std::vector<Shared> yields, Yields(*s.region, Operands(s, 0), s.region->yields));
+    for (size_t i = 0; i < s.results.size(); ++i) Bind(s.results[i].get(), yields[i]);
+    return absl::OkStatus();
+  }
+
+  absl::Status RunScan(const Statement& s) {
+    const ScanView scan(s);
+    const std::vector<Shared> operands = Operands(s, 0);
+    std::vector<Shared> parameters = operands;
+    std::vector<std::shared_ptr<Array>> stacked;
+    for (size_t i = 0; i < scan.stacked; ++i)
+      stacked.push_back(std::make_shared<Array>(s.results[i]->type, arithmetic_));
+    for (int64_t step = 0; step < scan.length; ++step) {
+      const int64_t index = scan.reverse ? scan.length - 1 - step : step;
+      for (size_t i = 0; i < scan.sequences; ++i) {
+        auto slice = std::make_shared<Array>(SliceOf(operands[i]->type()), arithmetic_);
+        std::copy_n(operands[i]->bytes() + index * slice->byte_size(), slice->byte_size(), slice->bytes());
+        parameters[i] = std::move(slice);
+      }
+      ASSIGN_OR_RETURN(const std::vector<Shared> yields, Yields(*s.region, parameters, s.region->yields));
+      for (size_t i = 0; i < scan.stacked; ++i) {
+        std::copy_n(yields[i]->bytes(), yields[i]->byte_size(), stacked[i]->bytes() + index * yields[i]->byte_size());
+      }
+      for (size_t i = 0; i < scan.carries; ++i) parameters[scan.sequences + i] = yields[scan.stacked + i];
+    }
+    for (size_t i = 0; i < scan.stacked; ++i) Bind(s.results[i].get(), stacked[i]);
+    for (size_t i = 0; i < scan.carries; ++i) {
+      Bind(s.results[scan.stacked + i].get(), parameters[scan.sequences + i]);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status RunWhile(const Statement& s) {
+    std::vector<Shared> parameters = Operands(s, 0);
+    const absl::Span<Value* const> yields = s.region->yields;
+    while (true) {
+      ASSIGN_OR_RETURN(const std::vector<Shared> until, Yields(*s.region, parameters, yields.first(1)));
+      if (until[0]->data<bool>()[0]) break;
+      ASSIGN_OR_RETURN(const std::vector<Shared> next, Yields(*s.region, parameters, yields.subspan(1)));
+      std::copy(next.begin(), next.end(), parameters.begin());
+    }
+    for (size_t i = 0; i < s.results.size(); ++i) Bind(s.results[i].get(), parameters[i]);
+    return absl::OkStatus();
+  }
+
+  absl::Status RunBranch(const Statement& s) {
+    if (Get(s.operands[0])->data<bool>()[0]) {
+      ASSIGN_OR_RETURN(const std::vector<Shared> yields, Yields(*s.region, Operands(s, 1), s.region->yields));
+      for (size_t i = 0; i < s.results.size(); ++i) Bind(s.results[i].get(), yields[i]);
+      return absl::OkStatus();
+    }
+    for (const auto& result : s.results) {
+      auto zeros = std::make_shared<Array>(result->type, arithmetic_);
+      std::fill_n(zeros->bytes(), zeros->byte_size(), std::byte{0});
+      Bind(result.get(), std::move(zeros));
+    }
     return absl::OkStatus();
   }
 
@@ -152,6 +251,12 @@ absl::StatusOr<StepArrays> InterpretIn(Arithmetic arithmetic, const Graph& graph
 
 namespace {
 
+Size ResultBytes(const Statement& s) {
+  Size bytes = 0;
+  for (const auto& result : s.results) bytes = bytes + result->type.bytes();
+  return bytes;
+}
+
 // As Frame::Run has it: what a region holds at most, beside what is bound to its parameters, and what it leaves.
 Size RegionBytes(const Region& region, absl::flat_hash_map<const Value*, int> readers, Size& live) {
   Size peak = live;
@@ -162,13 +267,19 @@ Size RegionBytes(const Region& region, absl::flat_hash_map<const Value*, int> re
   for (const auto& statement : region.statements) {
     const Statement& s = *statement;
     if (IsDeclaration(s.op) || s.op == Op::kNext || s.op == Op::kBarrier) continue;
-    if (s.op == Op::kFused) {
+    const bool loops = s.op == Op::kScan || s.op == Op::kWhile;  // their results stand while the region runs
+    if (loops) live = live + ResultBytes(s);
+    if (loops || s.op == Op::kFused || s.op == Op::kBranch) {
       absl::flat_hash_map<const Value*, int> yields;
       for (const Value* yield : s.region->yields) ++yields[yield];
       Size inner = live;
+      // Slices, and carries that are neither the operands nor the results.
+      for (size_t i = 0; loops && i < RegionOperandsOf(s).first_capture; ++i) {
+        inner = inner + s.region->parameters[i]->type.bytes();
+      }
       peak = larger(peak, RegionBytes(*s.region, std::move(yields), inner));
     }
-    for (const auto& result : s.results) live = live + result->type.bytes();
+    if (!loops) live = live + ResultBytes(s);
     peak = larger(peak, live);
     for (const Value* operand : s.operands) {
       const bool computed = operand->definition != nullptr && !IsDeclaration(operand->definition->op);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "ir/builder.h"
 #include "ir/check.h"
+#include "ir/control.h"
 
 namespace gradus::ir {
 namespace {
@@ -14,7 +15,7 @@ bool IsScalarLiteral(const Value& value) {
          value.name.empty();
 }
 
-// Operands that the text writes as names: of `next`, `grad`, `fused` and all but the value of a custom vjp.
+// Operands that the text writes as names: of `next`, `grad`, `fused`, captures, all but the value of a custom vjp.
 bool OperandIsName(const Statement& user, int operand) {
   switch (user.op) {
     case Op::kNext:
@@ -25,6 +26,10 @@ bool OperandIsName(const Statement& user, int operand) {
       return operand != 0;
     case Op::kGrad:
       return true;
+    case Op::kScan:
+    case Op::kWhile:
+    case Op::kBranch:
+      return static_cast<size_t>(operand) >= RegionOperandsOf(user).first_capture;
     default:
       return false;
   }
@@ -120,7 +125,9 @@ class Naming {
     NameValues();
     Reorder();
     for (const auto& statement : region_.statements) {
-      if (statement->region != nullptr) changed_ |= Naming(*statement->region, &statement->note, {}).Run();
+      if (statement->region == nullptr) continue;
+      changed_ |= AlignCaptures(*statement);
+      changed_ |= Naming(*statement->region, &statement->note, {}).Run();
     }
     return changed_;
   }

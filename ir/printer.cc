@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "ir/contraction.h"
+#include "ir/control.h"
 
 namespace gradus::ir {
 namespace {
@@ -186,7 +187,7 @@ Text PrintSlice(const Statement& s) {
   return {absl::StrCat(OperandText(s, 0, kPostfix), "[", absl::StrJoin(items, ", "), "]")};
 }
 
-std::string PrintRegion(const Region& region, const Note& holder);
+std::string PrintRegion(const Statement& s);
 
 Text PrintCall(const Statement& s) {
   const OpInfo& info = Info(s.op);
@@ -217,12 +218,53 @@ Text PrintCall(const Statement& s) {
   add_attributes(false);
   std::string text = absl::StrCat(info.mnemonic, "(", absl::StrJoin(items, ", "), ")");
   if (s.op == Op::kCustomVjp) absl::StrAppend(&text, " vjp(", s.region->parameters[0]->name, ")");
-  if (s.region != nullptr) absl::StrAppend(&text, " ", PrintRegion(*s.region, s.note));
+  if (s.region != nullptr) absl::StrAppend(&text, " ", PrintRegion(s));
   return {text};
+}
+
+// `h = h0, c = c0`: parameters from `first` on, and what they begin with.
+std::string PrintCarries(const Statement& s, size_t first, size_t count) {
+  std::vector<std::string> carries;
+  for (size_t i = first; i < first + count; ++i) {
+    carries.push_back(absl::StrCat(s.region->parameters[i]->name, " = ", OperandText(s, i, kOr)));
+  }
+  return absl::StrJoin(carries, ", ");
+}
+
+std::string PrintYield(const Value& value) {
+  const std::string text = PrintValue(value).text;
+  return IsBareLiteral(value) ? absl::StrCat(Name(value.type.element), "(", text, ")") : text;
+}
+
+// scan a, m in xs, mask reverse carry h = h0 capture w recompute { … } and while carry h = h0 until p capture w { … }
+Text PrintLoop(const Statement& s) {
+  std::vector<std::string> words = {std::string(Info(s.op).mnemonic)};
+  const size_t sequences = s.op == Op::kScan ? static_cast<size_t>(s.Int("sequences")) : 0;
+  const size_t first_capture = RegionOperandsOf(s).first_capture;
+  std::vector<std::string> variables, lists, captures;
+  for (size_t i = 0; i < sequences; ++i) {
+    variables.push_back(s.region->parameters[i]->name);
+    lists.push_back(OperandText(s, i, kOr));
+  }
+  for (size_t i = first_capture; i < s.operands.size(); ++i) captures.push_back(s.operands[i]->name);
+  const auto add = [&](absl::string_view word, const std::string& text) {
+    if (!text.empty()) words.push_back(absl::StrCat(word, text));
+  };
+  add("", absl::StrJoin(variables, ", "));
+  add("in ", absl::StrJoin(lists, ", "));
+  if (s.op == Op::kScan && sequences == 0) words.push_back(absl::StrCat("length ", s.Int("length")));
+  if (s.op == Op::kScan && s.Int("reverse") != 0) words.push_back("reverse");
+  add("carry ", PrintCarries(s, sequences, first_capture - sequences));
+  if (s.op == Op::kWhile) add("until ", PrintYield(*s.region->yields[0]));
+  add("capture ", absl::StrJoin(captures, ", "));
+  if (s.op == Op::kScan && s.Int("recompute") != 0) words.push_back("recompute");
+  words.push_back(PrintRegion(s));
+  return {absl::StrJoin(words, " ")};
 }
 
 Text PrintExpression(const Statement& s) {
   const OpInfo& info = Info(s.op);
+  if (s.op == Op::kScan || s.op == Op::kWhile) return PrintLoop(s);
   if (s.op == Op::kConstant) return {PrintLiteral(*s.literal)};
   if (s.op == Op::kNeg) return {"-" + OperandText(s, 0, IsBareLiteral(*s.operands[0]) ? kPostfix : kSign), kSign};
   if (s.op == Op::kNot) return {"not " + OperandText(s, 0, kNot), kNot};
@@ -284,6 +326,7 @@ std::string PrintComputed(const Statement& s) {
 
 // `name = expression` inside a region, where types follow from the operands; only a literal carries its own.
 std::string PrintInner(const Statement& s) {
+  if (s.op == Op::kBarrier) return "barrier";
   std::vector<std::string> names;
   for (const auto& result : s.results) {
     names.push_back(s.op == Op::kConstant ? absl::StrCat(result->name, " : ", ToString(result->type)) : result->name);
@@ -293,35 +336,55 @@ std::string PrintInner(const Statement& s) {
 
 constexpr size_t kLineWidth = 110;
 
-std::string PrintRegion(const Region& region, const Note& holder) {
+// `next h = h1` for each carried value, then `yield y` of what is left.
+std::vector<std::string> PrintYields(const Statement& s) {
+  const Region& region = *s.region;
+  size_t first = 0, stacked = region.yields.size(), parameter = 0;
+  if (s.op == Op::kScan) {
+    const ScanView scan(s);
+    stacked = scan.stacked;
+    parameter = scan.sequences;
+  } else if (s.op == Op::kWhile) {
+    first = stacked = 1;  // the predicate is printed in the head
+  }
+  std::vector<std::string> lines, yields;
+  for (size_t i = stacked; i < region.yields.size(); ++i) {
+    const Value& carry = *region.parameters[parameter + i - stacked];
+    lines.push_back(absl::StrCat("next ", carry.name, " = ", PrintYield(*region.yields[i])));
+  }
+  for (size_t i = first; i < stacked; ++i) yields.push_back(PrintYield(*region.yields[i]));
+  if (!yields.empty()) lines.push_back(absl::StrCat("yield ", absl::StrJoin(yields, ", ")));
+  return lines;
+}
+
+std::string PrintRegion(const Statement& s) {
   bool one_line = true;
   std::vector<std::string> lines, notes;
-  for (const auto& statement : region.statements) {
+  for (const auto& statement : s.region->statements) {
     if (IsNested(*statement)) continue;
-    lines.push_back(PrintInner(*statement));
+    // A region within this one stands two columns further in.
+    lines.push_back(absl::StrReplaceAll(PrintInner(*statement), {{"\n", "\n  "}}));
     notes.push_back(PrintNote(*statement));
-    one_line &= statement->note.SamePosition(holder) && statement->note.aliases.empty() &&
+    one_line &= statement->note.SamePosition(s.note) && statement->note.aliases.empty() &&
                 lines.back().size() < kLineWidth && lines.back().find('\n') == std::string::npos;
   }
-  std::vector<std::string> yields;
-  for (const Value* yield : region.yields) {
-    Text text = PrintValue(*yield);
-    if (IsBareLiteral(*yield)) text.text = absl::StrCat(Name(yield->type.element), "(", text.text, ")");
-    yields.push_back(std::move(text.text));
+  for (std::string& line : PrintYields(s)) {
+    lines.push_back(std::move(line));
+    notes.push_back("");
   }
-  lines.push_back(absl::StrCat("yield ", absl::StrJoin(yields, ", ")));
-  notes.push_back("");
   if (one_line) {
     std::string text = absl::StrCat("{ ", absl::StrJoin(lines, "; "), " }");
     if (text.size() < kLineWidth) return text;
   }
+  const auto last_line = [](const std::string& line) { return line.size() - (line.rfind('\n') + 1); };
   size_t width = 0;
-  for (const std::string& line : lines) width = std::max(width, line.size() < 72 ? line.size() : 0);
+  for (const std::string& line : lines) width = std::max(width, last_line(line) < 72 ? last_line(line) : 0);
   std::string text = "{\n";
   for (size_t i = 0; i < lines.size(); ++i) {
     absl::StrAppend(&text, "    ", lines[i]);
     if (!notes[i].empty()) {
-      absl::StrAppend(&text, std::string(width > lines[i].size() ? width - lines[i].size() : 0, ' '), "  ", notes[i]);
+      const size_t size = last_line(lines[i]);
+      absl::StrAppend(&text, std::string(width > size ? width - size : 0, ' '), "  ", notes[i]);
     }
     absl::StrAppend(&text, "\n");
   }

@@ -4,6 +4,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ir/builder.h"
+#include "ir/control.h"
 #include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/printer.h"
@@ -87,14 +88,17 @@ class RegionVerifier {
       return Wrong(s, s.operands[0]->name, " has two nexts");
     if (holder_ != nullptr && !s.section.empty()) return Wrong(s, "sections are for the body of a graph");
     if (s.region != nullptr) {
-      absl::flat_hash_set<const Value*> operands;
-      const size_t first = s.op == Op::kCustomVjp ? 1 : 0;
-      for (size_t i = first; i < s.operands.size(); ++i) {
-        if (!operands.insert(s.operands[i]).second)
+      absl::flat_hash_set<const Value*> captures;
+      for (size_t i = RegionOperandsOf(s).first_capture; i < s.operands.size(); ++i) {
+        if (!captures.insert(s.operands[i]).second)
           return Wrong(s, "the operand ", s.operands[i]->name, " is repeated");
-        if (s.region->parameters[i]->name != s.operands[i]->name) {
-          return Wrong(s, "its parameter ", s.region->parameters[i]->name, " stands for ", s.operands[i]->name);
+        const Value& parameter = *ParameterOf(s, i);
+        if (parameter.name != s.operands[i]->name) {
+          return Wrong(s, "its parameter ", parameter.name, " stands for ", s.operands[i]->name);
         }
+      }
+      for (const auto& parameter : s.region->parameters) {
+        if (parameter->name.empty()) return Wrong(s, "a parameter of its region has no name");
       }
       RETURN_IF_ERROR(RegionVerifier(*s.region, &s).Run({}));
       if (s.op == Op::kFused) {

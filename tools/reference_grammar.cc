@@ -41,9 +41,15 @@ constexpr std::pair<absl::string_view, absl::string_view> kExamples[] = {
     {"expectation", "check m {\n  y ~ 0.5 tol 1e-6\n}"},
     {"graph",
      "graph m.predict numerics 1 {\n  input x : f32[2]  | 2:9\n  y : f32[2] = maximum(x, 0)  | 3:10\n  output y\n}"},
+    {"lines", "graph g numerics 1 {\n  input a : f32[2]\n  output a\n}"},
     {"line", "graph g numerics 1 {\n  input a : f32[2]\n  section forward\n  y : f32[2] = a * a  | 3:7\n  output y\n}"},
     {"section", "graph g numerics 1 {\n  section backward\n  output y\n}"},
     {"region", "graph g numerics 1 {\n  y : f32[2] = fused(x, b) { a = x + b; yield maximum(a, 0) }\n}"},
+    {"loop",
+     "graph g numerics 1 {\n  h : f32 = scan x in xs reverse carry h = h0 capture w { next h = h * w + x }\n  n : f32 "
+     "= while "
+     "carry n = h until n > 1 { next n = 2 * n }\n}"},
+    {"captures", "graph g numerics 1 {\n  ys : f32[8] = scan x in xs capture w, b { yield x * w + b }\n}"},
     {"statement", "dim B = 64, H = 4 * B\nparam w : float[B,H] = he_normal\ny = w @ w.T"},
     {"if", "if H > 64 { y = relu(x) } else if H > 8 { y = tanh(x) } else { y = x }"},
     {"output", "output logits, p = softmax(logits)"},
@@ -64,6 +70,9 @@ constexpr std::pair<absl::string_view, absl::string_view> kExamples[] = {
     {"arguments", "y = sum(x, axis=-1, keepdims=true)"},
     {"index", "y = x[..., none, 0:3, -1]"},
     {"scan", "ys, h = scan x in xs axis=1 carry h = h0 { h1 = tanh(x + h); next h = h1; yield h1 }"},
+    {"walk",
+     "ys = scan a, m in xs, mask axis=1 reverse { yield where(m, a, 0) }\nlast = scan length 8 carry h = h0 { next h = "
+     "h / 2 }"},
     {"cond", "y = cond(p) { yield a } else { yield b }"},
     {"while", "h = while carry h = h0 until h > 1 { next h = 2 * h }"},
     {"carries", "h, c = while carry h = h0, c = c0 until c > 3 { next h = 2 * h; next c = c + 1 }"},

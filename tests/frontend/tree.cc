@@ -85,10 +85,11 @@ class Writer {
   void operator()(const ast::Repeat& n) { Node("repeat", n.count, n.item); }
   void operator()(const ast::Region& n) { Node("region", n.kind, n.arguments, n.body, n.vjp_parameters, n.vjp); }
   void operator()(const ast::Scan& n) {
-    Node("scan", n.variables, n.lists, n.axis, n.reverse, n.carries, n.checkpoint_every, n.body);
+    Node("scan", n.variables, n.lists, n.length, n.axis, n.reverse, n.carries, n.checkpoint_every, n.captures,
+         n.recompute, n.body);
   }
   void operator()(const ast::Cond& n) { Node("cond", n.predicate, n.then_block, n.else_block); }
-  void operator()(const ast::While& n) { Node("while", n.carries, n.until, n.body); }
+  void operator()(const ast::While& n) { Node("while", n.carries, n.until, n.captures, n.body); }
 
   void operator()(const ast::Dim& n) { Node("dim", n.name, n.value); }
   void operator()(const ast::Declaration& n) {
