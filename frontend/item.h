@@ -71,6 +71,9 @@ inline Item MakeList(std::vector<Item> items) {
   return ListItem{std::make_shared<const std::vector<Item>>(std::move(items))};
 }
 
+// What a function or a loop with these results gives.
+inline Item OneOrList(std::vector<Item> items) { return items.size() == 1 ? items[0] : MakeList(std::move(items)); }
+
 // What it is, for messages: `f32[64,10]`, `a number`, `an instance of linear`.
 std::string Describe(const Item& item);
 
@@ -89,6 +92,24 @@ struct StateSlot {
   SourceRange next;  // of the pending value
 };
 
+// The block of a loop or a branch while it is lowered.
+struct LoopScope {
+  struct Carry {
+    ast::Identifier name;
+    ir::Type type;
+    SourceRange initial;
+    ir::Value* next = nullptr;
+    SourceRange place;    // of the next value
+    bool failed = false;  // its next value was wrong
+  };
+  std::vector<Carry> carries;
+  bool may_yield = true;
+  bool yielded = false;
+  std::vector<Item> yields;
+  std::vector<SourceRange> places;  // of the yields
+  std::unique_ptr<ir::Value> index;
+};
+
 // Names in the order of definition. A function has a scope of its own; that of an apply has the instance's as parent.
 struct Scope {
   Scope* parent = nullptr;
@@ -97,6 +118,7 @@ struct Scope {
   absl::flat_hash_map<std::string, Binding> names;
   std::map<std::string, StateSlot*> states;
   Instance* owner = nullptr;  // the scope of the members of an instance
+  LoopScope* loop = nullptr;  // the scope of the block of a loop or a branch
 
   Binding* Find(absl::string_view name) {
     for (Scope* scope = this; scope != nullptr; scope = scope->parent) {

@@ -278,7 +278,7 @@ Item Lowering::CustomVjp(const ast::Function& function, Scope& scope, const std:
   custom->attributes = {static_cast<int64_t>(tensors.size()), RuleText(function)};
   custom->region = std::make_unique<ir::Region>();
   custom->results.push_back(std::make_unique<ir::Value>(ir::Value{.type = value->type}));
-  RegionContext context{custom.get(), custom->region.get(), {}};
+  RegionContext context{custom.get(), custom->region.get(), {}, nullptr};
   const auto add_parameter = [&](const ir::Type& type) {
     auto& parameters = custom->region->parameters;
     parameters.push_back(

@@ -96,7 +96,7 @@ ir::Value* Lowering::ImportAt(ir::Value* value, size_t level) {
   RegionContext& context = regions_[level - 1];
   if (const auto found = context.captured.find(value); found != context.captured.end()) return found->second;
   ir::Value* outer = ImportAt(value, level - 1);
-  context.custom->operands.push_back(outer);
+  context.statement->operands.push_back(outer);
   context.region->parameters.push_back(std::make_unique<ir::Value>(
       ir::Value{.index = static_cast<int>(context.region->parameters.size()), .type = value->type}));
   ir::Value* parameter = context.region->parameters.back().get();

@@ -120,15 +120,9 @@ Item Lowering::EvaluateNode(const ast::Expression& e) {
       return self.Fail(ErrorKind::kGraphInProgram, r.kind.range,
                        absl::StrCat(r.kind.text, " { … } belongs to printed graphs"));
     }
-    Item operator()(const ast::Scan&) const {
-      return self.Fail(ErrorKind::kNotThereYet, range, "scan is not there yet");
-    }
-    Item operator()(const ast::Cond&) const {
-      return self.Fail(ErrorKind::kNotThereYet, range, "cond is not there yet");
-    }
-    Item operator()(const ast::While&) const {
-      return self.Fail(ErrorKind::kNotThereYet, range, "while is not there yet");
-    }
+    Item operator()(const ast::Scan& s) const { return self.EvaluateScan(s, range); }
+    Item operator()(const ast::Cond& c) const { return self.EvaluateCond(c, range); }
+    Item operator()(const ast::While& w) const { return self.EvaluateWhile(w, range); }
 
     Item Elements(const std::vector<ast::ExpressionPtr>& items) const {
       std::vector<Item> list;

@@ -31,77 +31,77 @@ void Lowering::Prune(ir::Graph& graph) const {
   ir::EraseIf(graph.body, [&](const ir::Statement& s) { return !live.contains(&s); });
 }
 
-void Lowering::SettleNames(ir::Graph& graph) {
-  const bool gradients = std::any_of(graph.body.statements.begin(), graph.body.statements.end(),
-                                     [](const auto& s) { return s->op == Op::kGrad; });
-  // Without a gradient a rule for it says nothing.
-  if (!gradients && !options_.keep_rules) {
-    ir::ValueMap plain;
-    for (const auto& statement : graph.body.statements) {
-      for (ir::Value*& operand : statement->operands) {
-        const auto found = plain.find(operand);
-        if (found != plain.end()) operand = found->second;
-      }
-      if (statement->op != Op::kCustomVjp) continue;
-      ir::Value* value = statement->operands[0];
-      ir::Value* result = statement->result();
-      if (value->name.empty()) {
-        value->name = std::exchange(result->name, "");
-        hints_.erase(value);
-      }
-      plain[result] = value;
-    }
-    ir::ReplaceUses(graph, plain);
-    ir::EraseIf(graph.body, [](const ir::Statement& s) { return s.op == Op::kCustomVjp; });
-  }
-  Prune(graph);
+namespace {
 
-  // What is used once, in the same section, belongs to the statement that uses it; anything else needs a name.
-  const ir::Uses uses(graph);
-  std::vector<ir::Value*> unnamed;
-  for (auto it = graph.body.statements.rbegin(); it != graph.body.statements.rend(); ++it) {
+// Without a gradient a rule for it says nothing.
+void DropRules(ir::Region& region, absl::flat_hash_map<const ir::Value*, std::string>& hints, ir::ValueMap& plain) {
+  for (const auto& statement : region.statements) {
+    for (ir::Value*& operand : statement->operands) {
+      const auto found = plain.find(operand);
+      if (found != plain.end()) operand = found->second;
+    }
+    if (statement->op != ir::Op::kCustomVjp) {
+      if (statement->region != nullptr) DropRules(*statement->region, hints, plain);
+      continue;
+    }
+    ir::Value* value = statement->operands[0];
+    ir::Value* result = statement->result();
+    if (value->name.empty()) {
+      value->name = std::exchange(result->name, "");
+      hints.erase(value);
+    }
+    plain[result] = value;
+  }
+  for (ir::Value*& yield : region.yields) {
+    const auto found = plain.find(yield);
+    if (found != plain.end()) yield = found->second;
+  }
+  ir::EraseIf(region, [](const ir::Statement& s) { return s.op == ir::Op::kCustomVjp; });
+}
+
+// What is used once, in the same section, belongs to the statement that uses it, and has its note; anything else needs
+// a name and is added to `unnamed`, last first. `holder` is the statement that holds the region, or null.
+void NestOnceUsed(ir::Region& region, const ir::Uses& uses, const ir::Statement* holder,
+                  std::vector<ir::Value*>& unnamed) {
+  for (auto it = region.statements.rbegin(); it != region.statements.rend(); ++it) {
     ir::Statement& statement = **it;
+    if (statement.region != nullptr) {
+      std::vector<ir::Value*> inner;
+      NestOnceUsed(*statement.region, ir::Uses(*statement.region), &statement, inner);
+    }
     if (statement.results.size() != 1 || !statement.result()->name.empty()) continue;
     ir::Value* value = statement.result();
     const auto of = uses.of(value);
-    const bool literal = statement.op == Op::kConstant && value->type.rank() == 0;
-    if (of.size() == 1 && of[0].user != nullptr && of[0].user->section == statement.section) {
-      ir::Note note = of[0].user->note;
+    const bool literal = statement.op == ir::Op::kConstant && value->type.rank() == 0;
+    const ir::Statement* user = of.size() != 1 ? nullptr : of[0].user != nullptr ? of[0].user : holder;
+    if (user != nullptr && (of[0].user == nullptr || user->section == statement.section)) {
+      ir::Note note = user->note;
       note.aliases.clear();
-      if (ir::MayNest(*value, of, note) || literal) {
-        statement.note = of[0].user->note;
-        continue;
-      }
       // MayNest compares the note too.
-      ir::Note old = std::exchange(statement.note, note);
-      if (ir::MayNest(*value, of, note)) continue;
-      statement.note = std::move(old);
+      const ir::Note old = std::exchange(statement.note, note);
+      if (literal || ir::MayNest(*value, of, note)) continue;
+      statement.note = old;
     }
-    if (!literal && hints_.count(value) > 0) unnamed.push_back(value);
+    if (!literal) unnamed.push_back(value);
   }
-  for (auto it = unnamed.rbegin(); it != unnamed.rend(); ++it) (*it)->name = names_.Unique(hints_[*it]);
+}
 
-  ir::NameUnnamed(graph);
-  // The parameters of regions are called after their operands, which have names now.
-  const auto name_parameters = [](const auto& self, ir::Region& region) -> void {
-    for (const auto& statement : region.statements) {
-      if (statement->op != Op::kCustomVjp) continue;
-      for (size_t i = 1; i < statement->operands.size(); ++i) {
-        statement->region->parameters[i]->name = statement->operands[i]->name;
-      }
-      // A name that the body gave away already gets another number there.
-      ir::NameTable names(*statement->region);
-      absl::flat_hash_set<std::string> taken;
-      for (const auto& parameter : statement->region->parameters) taken.insert(parameter->name);
-      for (const auto& inner : statement->region->statements) {
-        for (const auto& value : inner->results) {
-          if (taken.contains(value->name)) value->name = names.Unique(value->name);
-        }
-      }
-      self(self, *statement->region);
-    }
-  };
-  name_parameters(name_parameters, graph.body);
+}  // namespace
+
+void Lowering::SettleNames(ir::Graph& graph) {
+  const bool gradients = std::any_of(graph.body.statements.begin(), graph.body.statements.end(),
+                                     [](const auto& s) { return s->op == Op::kGrad; });
+  if (!gradients && !options_.keep_rules) {
+    ir::ValueMap plain;
+    DropRules(graph.body, hints_, plain);
+    ir::ReplaceUses(graph, plain);
+  }
+  Prune(graph);
+  std::vector<ir::Value*> unnamed;
+  NestOnceUsed(graph.body, ir::Uses(graph), nullptr, unnamed);
+  for (auto it = unnamed.rbegin(); it != unnamed.rend(); ++it) {
+    if (hints_.count(*it) > 0) (*it)->name = names_.Unique(hints_[*it]);
+  }
   ir::NameUnnamed(graph);
 }
 

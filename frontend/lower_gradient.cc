@@ -58,7 +58,7 @@ Item Lowering::Grad(const Items& arguments, SourceRange where) {
     return Poison();
   }
   for (ir::Value* x : xs) {
-    if (DependsOn(y, x)) continue;
+    if (DependsOn(y, Import(x))) continue;
     WithOperands(Error(ErrorKind::kNoGradientPath, where,
                        "the scalar does not depend on what grad differentiates by: there is no gradient"),
                  {x});

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "frontend/lowering.h"
 #include "frontend/static_math.h"
@@ -30,6 +32,23 @@ ir::Value* Lowering::StepInput(const std::string& name) {
   return input;
 }
 
+ir::Value* Lowering::SeedHere() {
+  constexpr uint64_t kStride = 0x9E3779B97F4A7C15;  // of the 64-bit golden ratio: steps get seeds far apart
+  ir::Value* seed = StepInput("seed");
+  for (size_t i = 0; i < regions_.size(); ++i) {
+    if (regions_[i].statement->op != Op::kScan) continue;
+    std::unique_ptr<ir::Value>& index = regions_[i].index;
+    if (index == nullptr) {
+      index = std::make_unique<ir::Value>(ir::Value{.type = {ir::DType::kI64, {}}, .name = "scan.index"});
+      level_[index.get()] = i + 1;
+    }
+    ir::Value* count = Emit(Op::kAdd, {index.get(), Constant(ir::Tensor::Scalar<int64_t>(1))});
+    ir::Value* stride = Constant(ir::Tensor::Scalar<int64_t>(static_cast<int64_t>(kStride)));
+    seed = Emit(Op::kAdd, {seed, Emit(Op::kMul, {count, stride})});
+  }
+  return seed;
+}
+
 Item Lowering::RandomBits(const Items& arguments, SourceRange where) {
   const auto shape = AsShape(arguments[0], where);
   const auto type = arguments[2].none() ? absl::optional<ir::DType>(ir::DType::kI32) : AsType(arguments[2], where);
@@ -40,7 +59,11 @@ Item Lowering::RandomBits(const Items& arguments, SourceRange where) {
   if (!fresh)
     return Fail(ErrorKind::kRandomKey, where,
                 absl::StrCat("the random values of ", path, " and ", known->second, " have one key; rename one"));
-  ir::Value* seed = StepInput("seed");
+  const auto is_while = [](const RegionContext& context) { return context.statement->op == Op::kWhile; };
+  if (std::any_of(regions_.begin(), regions_.end(), is_while)) {
+    return Fail(ErrorKind::kNotThereYet, where, "random values inside of while are not there yet; scan can draw them");
+  }
+  ir::Value* seed = SeedHere();
   ir::Value* step = StepInput("step");
   return EmitItem(Op::kRandomBits, {seed, step}, {*shape, key, *type});
 }

@@ -40,7 +40,7 @@ bool Lowering::ExecuteStatement(const ast::Statement& statement) {
       values.push_back(Evaluate(*value));
       poisoned |= values.back().poisoned();
     }
-    returned_ = poisoned ? Item(Poison()) : values.size() == 1 ? values[0] : MakeList(std::move(values));
+    returned_ = poisoned ? Item(Poison()) : OneOrList(std::move(values));
     return true;
   } else if (const auto* loop = statement.As<ast::For>()) {
     return ExecuteFor(*loop);
@@ -48,8 +48,8 @@ bool Lowering::ExecuteStatement(const ast::Statement& statement) {
     const auto condition = AsBool(Evaluate(*choice->condition), choice->condition->range, "the condition of if");
     if (!condition) return false;
     return Execute(*condition ? choice->then_block : choice->else_block);
-  } else if (statement.As<ast::Yield>() != nullptr) {
-    Error(ErrorKind::kMisplacedStatement, statement.range, "yield belongs into scan or cond");
+  } else if (const auto* yield = statement.As<ast::Yield>()) {
+    ExecuteYield(*yield, statement.range);
   } else {
     Error(ErrorKind::kGraphInProgram, statement.range, "this statement belongs to printed graphs");
   }
@@ -207,6 +207,7 @@ void Lowering::ExecuteAssignment(const ast::Assignment& assignment) {
 }
 
 void Lowering::ExecuteNext(const ast::Next& next) {
+  if (ExecuteLoopNext(next)) return;
   StateSlot* slot = nullptr;
   std::vector<std::string> states;
   for (Scope* scope = scope_; scope != nullptr; scope = scope->parent) {

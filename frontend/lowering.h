@@ -11,6 +11,8 @@
 //   lower_index.cc         `x[…]`
 //   lower_call.cc          functions, layers, vjp
 //   lower_builtins.cc      reductions, movement, lists
+//   lower_loop.cc          scan
+//   lower_branch.cc        while, cond
 //   lower_gradient.cc      grad
 //   lower_random.cc        random bits and their keys, initialisers
 //   lower_statement.cc     declarations and statements
@@ -24,6 +26,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -229,7 +232,31 @@ class Lowering {
   absl::optional<ir::Ints> PerAxis(const Item& item, size_t rank, int64_t otherwise, absl::string_view what,
                                    SourceRange where);
 
+  // ---- lower_loop.cc, lower_branch.cc
+  Item EvaluateScan(const ast::Scan& scan, SourceRange range);
+  Item EvaluateWhile(const ast::While& loop, SourceRange range);
+  Item EvaluateCond(const ast::Cond& cond, SourceRange range);
+  void ExecuteBody(const ast::Block& block, absl::string_view what);
+  void ExecuteYield(const ast::Yield& yield, SourceRange where);
+  bool ExecuteLoopNext(const ast::Next& next);
+  bool EvaluateCarries(const std::vector<ast::Carry>& carries, LoopScope& loop, std::vector<ir::Value*>& initial);
+  bool CheckNexts(const LoopScope& loop);
+  // Runs `body` with statements going to the region of `statement`; false after an error.
+  bool InRegion(ir::Statement& statement, LoopScope& loop, const std::function<void(Scope&)>& body);
+  ir::Value* RegionParameter(std::vector<std::unique_ptr<ir::Value>>& parameters, const std::string& name,
+                             const ir::Type& type, SourceRange where);
+  // The results; empty after an error.
+  std::vector<ir::Value*> AppendLoop(std::unique_ptr<ir::Statement> statement,
+                                     std::vector<std::unique_ptr<ir::Value>> parameters,
+                                     std::vector<ir::Value*> operands, SourceRange where);
+  std::vector<ir::Value*> AppendCheckpointed(std::unique_ptr<ir::Statement> steps,
+                                             std::vector<std::unique_ptr<ir::Value>> parameters,
+                                             std::vector<ir::Value*> operands, int64_t every, SourceRange where);
+  ir::Value* MoveAxis(ir::Value* value, int64_t from, int64_t to);
+
   // ---- lower_random.cc
+  // The seed of a value drawn here: another one in every step of the scans around.
+  ir::Value* SeedHere();
   Item RandomBits(const Items& arguments, SourceRange where);
   Item InitialValue(const Item& initializer, const ir::Type& type, const std::string& path, SourceRange where);
   bool IsLibraryInitializer(absl::string_view name) const;
@@ -297,9 +324,10 @@ class Lowering {
     SourceRange call;
   };
   struct RegionContext {
-    ir::Statement* custom;
+    ir::Statement* statement;
     ir::Region* region;
     absl::flat_hash_map<const ir::Value*, ir::Value*> captured;
+    std::unique_ptr<ir::Value> index;  // of a scan in which values are drawn: the parameter for the number of the step
   };
 
   const Module& module_;

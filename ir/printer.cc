@@ -1,8 +1,6 @@
 #include "ir/printer.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -45,34 +43,6 @@ struct Text {
 
 std::string InParentheses(Text t, Precedence needed) {
   return t.precedence >= needed ? std::move(t.text) : absl::StrCat("(", t.text, ")");
-}
-
-template <typename T>
-std::string PrintNumber(T value) {
-  if constexpr (std::is_same_v<T, bool>) {
-    return value ? "true" : "false";
-  } else if constexpr (std::is_integral_v<T>) {
-    return absl::StrCat(static_cast<int64_t>(value));
-  } else {
-    if (std::isnan(value)) return "nan";
-    if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-    if (value == 0 && std::signbit(value)) return "-0.0";  // the integer -0 has no sign
-    char buffer[64];
-    const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
-    return std::string(buffer, end);
-  }
-}
-
-template <typename T>
-std::string PrintElements(absl::Span<const T> elements, absl::Span<const int64_t> shape) {
-  if (shape.empty()) return PrintNumber(elements[0]);
-  const size_t stride = elements.size() / static_cast<size_t>(shape[0]);
-  std::string out = "[";
-  for (int64_t i = 0; i < shape[0]; ++i) {
-    absl::StrAppend(&out, i == 0 ? "" : ", ",
-                    PrintElements(elements.subspan(static_cast<size_t>(i) * stride, stride), shape.subspan(1)));
-  }
-  return out + "]";
 }
 
 bool IsBareLiteral(const Value& value) {
@@ -471,12 +441,6 @@ bool LiteralHasContext(const Statement& user, size_t index) {
     if (i != index && !IsBareLiteral(*user.operands[i])) return true;
   }
   return false;
-}
-
-std::string PrintLiteral(const Tensor& literal) {
-  return Dispatch(literal.type().element, [&](auto tag) {
-    return PrintElements<decltype(tag)>(literal.data<decltype(tag)>(), literal.type().shape);
-  });
 }
 
 std::string Print(const Statement& statement) { return PrintStatement(statement, 0); }

@@ -23,11 +23,24 @@ using ir::Value;
 // Every gradient of a gradient multiplies the statements: what is above this was hardly meant.
 constexpr size_t kMaxAddedStatements = 200'000;
 
-Statement* FirstGrad(const ir::Graph& graph) {
-  for (const auto& s : graph.body.statements) {
-    if (s->op == Op::kGrad) return s.get();
+// A `grad` and the region that it stands in.
+struct PlacedGrad {
+  ir::Region* region = nullptr;
+  Statement* grad = nullptr;
+};
+
+// In text order, those in the body of a loop before what comes after the loop.
+void CollectGrads(ir::Region& region, std::vector<PlacedGrad>& grads) {
+  for (const auto& s : region.statements) {
+    if (s->op == Op::kGrad) grads.push_back({&region, s.get()});
+    if (s->region != nullptr) CollectGrads(*s->region, grads);
   }
-  return nullptr;
+}
+
+PlacedGrad FirstGrad(ir::Graph& graph) {
+  std::vector<PlacedGrad> grads;
+  CollectGrads(graph.body, grads);
+  return grads.empty() ? PlacedGrad() : grads.front();
 }
 
 absl::Status Report(const std::vector<std::string>& obstacles) {
@@ -51,20 +64,36 @@ void PassName(const Value& marker, Value& value) {
   value.definition->note.aliases.push_back(marker.name);
 }
 
+bool EraseMarkers(ir::Region& region, ir::ValueMap& replaced) {
+  bool changed = false;
+  for (const auto& s : region.statements) {
+    for (Value*& operand : s->operands) {
+      if (const auto found = replaced.find(operand); found != replaced.end()) operand = found->second;
+    }
+    if (s->op != Op::kCustomVjp && s->op != Op::kStopGradient) {
+      if (s->region != nullptr) changed |= EraseMarkers(*s->region, replaced);
+      continue;
+    }
+    Value* value = s->operands[0];
+    replaced[s->result()] = value;
+    // A parameter, which has the name of what it stands for, keeps it.
+    if (value->definition != nullptr) PassName(*s->result(), *value);
+    changed = true;
+  }
+  for (Value*& yield : region.yields) {
+    if (const auto found = replaced.find(yield); found != replaced.end()) yield = found->second;
+  }
+  ir::EraseIf(region, [](const Statement& s) { return s.op == Op::kCustomVjp || s.op == Op::kStopGradient; });
+  return changed;
+}
+
 bool EraseMarkers(ir::Graph& graph) {
   ir::ValueMap replaced;
-  for (const auto& s : graph.body.statements) {
-    if (s->op != Op::kCustomVjp && s->op != Op::kStopGradient) continue;
-    Value* value = s->operands[0];
-    const auto found = replaced.find(value);
-    if (found != replaced.end()) value = found->second;
-    replaced[s->result()] = value;
-    PassName(*s->result(), *value);
+  const bool changed = EraseMarkers(graph.body, replaced);
+  for (ir::Output& output : graph.outputs) {
+    if (const auto found = replaced.find(output.value); found != replaced.end()) output.value = found->second;
   }
-  if (replaced.empty()) return false;
-  ir::ReplaceUses(graph, replaced);
-  return ir::EraseIf(graph.body,
-                     [](const Statement& s) { return s.op == Op::kCustomVjp || s.op == Op::kStopGradient; });
+  return changed;
 }
 
 }  // namespace
@@ -74,30 +103,35 @@ namespace {
 // Fills every `grad`, with a record of each where `records` is given; whether there was any.
 absl::StatusOr<bool> Fill(ir::Graph& graph, std::vector<FilledGradient>* records) {
   std::vector<std::string> obstacles;
-  for (const auto& s : graph.body.statements) {
-    if (s->op != Op::kGrad) continue;
-    const std::vector<std::string> more = GradientObstacles(graph.body, *s);
+  std::vector<PlacedGrad> grads;
+  CollectGrads(graph.body, grads);
+  for (const PlacedGrad& placed : grads) {
+    const std::vector<std::string> more = GradientObstacles(*placed.region, *placed.grad);
     obstacles.insert(obstacles.end(), more.begin(), more.end());
   }
   RETURN_IF_ERROR(Report(obstacles));
   bool changed = false;
   const size_t before = graph.body.statements.size();
-  while (Statement* grad = FirstGrad(graph)) {
+  for (PlacedGrad placed = FirstGrad(graph); placed.grad != nullptr; placed = FirstGrad(graph)) {
+    Statement* grad = placed.grad;
+    const bool in_body = placed.region == &graph.body;
     // Through the statements of an earlier gradient there may be less of a path than through the gradient itself.
-    RETURN_IF_ERROR(Report(GradientObstacles(graph.body, *grad)));
+    RETURN_IF_ERROR(Report(GradientObstacles(*placed.region, *grad)));
     const std::string what = absl::StrCat(Place(grad->note), "error: the gradients up to that of ",
                                           grad->operands[0]->name, " add more than ", kMaxAddedStatements,
                                           " statements (gradient limit); each gradient of a gradient multiplies them");
     const size_t added = std::max(graph.body.statements.size(), before) - before;
     FilledGradient filled{grad->Int("number"), grad->operands[0], {}, grad->note, {}};
     filled.by.assign(grad->operands.begin() + 1, grad->operands.end());
-    GradientRecord* record = records == nullptr ? nullptr : &filled.record;
-    if (added > kMaxAddedStatements || !Differentiate(graph, *grad, kMaxAddedStatements - added, record).ok()) {
-      return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kGradientLimit, what);
-    }
-    if (records != nullptr) records->push_back(std::move(filled));
+    GradientRecord* record = records == nullptr || !in_body ? nullptr : &filled.record;
+    const size_t limit = kMaxAddedStatements - std::min(added, kMaxAddedStatements);
+    const bool done =
+        added <= kMaxAddedStatements &&
+        (in_body ? Differentiate(graph, *grad, limit, record) : Differentiate(*placed.region, *grad, limit)).ok();
+    if (!done) return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kGradientLimit, what);
+    if (record != nullptr) records->push_back(std::move(filled));
     changed = true;
-    if (FirstGrad(graph) != nullptr) ir::NameUnnamed(graph);  // a later gradient speaks of adjoints by name
+    if (FirstGrad(graph).grad != nullptr) ir::NameUnnamed(graph);  // a later gradient speaks of adjoints by name
   }
   return changed;
 }

@@ -41,4 +41,7 @@ struct GradientRecord {
 // Fails (ResourceExhausted), where that takes more than `limit` statements; the graph is good for nothing then.
 absl::Status Differentiate(ir::Graph& graph, ir::Statement& grad, size_t limit, GradientRecord* record = nullptr);
 
+// The same in a region: the body of a loop may hold a `grad` of its own values.
+absl::Status Differentiate(ir::Region& region, ir::Statement& grad, size_t limit);
+
 }  // namespace gradus::passes

@@ -5,6 +5,8 @@
 // formula. The table is filled from ops.def, so a missing rule is a link error that names it.
 #pragma once
 
+#include <string>
+
 #include "ir/expr.h"
 #include "ir/graph.h"
 
@@ -26,6 +28,10 @@ ir::Expr Full(ir::Expr g, absl::Span<const int64_t> shape);
 // The transpose of broadcasting: an adjoint that broadcasts to `from`, summed over the axes along which `to` was
 // repeated, so that it broadcasts to `to`. Along an axis where the adjoint itself is repeated the sum is a product.
 ir::Expr Unbroadcast(ir::Expr g, absl::Span<const int64_t> from, absl::Span<const int64_t> to);
+
+// The sum over all steps of what a Dot of this spec inside of a loop contributes to the adjoint of an operand that no step changes,
+// in one contraction: `other` and `g` have the other operand and the adjoints of all steps along a new first axis.
+ir::Expr GradientOfSteps(const std::string& spec, int operand, ir::Expr other, ir::Expr g);
 
 // g in another shape of as many elements; unchanged where it has that shape already.
 ir::Expr Reshaped(ir::Expr g, ir::Shape shape);

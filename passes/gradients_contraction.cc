@@ -70,4 +70,16 @@ Expr GradientDot(const Statement& y, int operand, Expr g) {
   return Contracted(a, operands[0], g, sides[1], operands[1]);
 }
 
+// y_t = einsum(α,β->γ, a_t, b).   dL/db = Σ_t einsum(α,γ->β, a_t, g_t) = einsum(tα,tγ->β, a, g)
+Expr GradientOfSteps(const std::string& spec, int operand, Expr other, Expr g) {
+  const std::vector<std::string> sides = absl::StrSplit(spec, "->");
+  const std::vector<std::string> operands = absl::StrSplit(sides[0], ',');
+  char step = 'a';
+  while (absl::StrContains(spec, step)) ++step;
+  const std::string result = absl::StrCat(std::string(1, step), sides[1]);
+  const std::string of_other = absl::StrCat(std::string(1, step), operands[1 - operand]);
+  if (operand == 0) return Contracted(g, result, other, of_other, operands[0]);
+  return Contracted(other, of_other, g, result, operands[1]);
+}
+
 }  // namespace gradus::passes

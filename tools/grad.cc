@@ -8,6 +8,7 @@
 #include "ir/check.h"
 #include "ir/error.h"
 #include "ir/printer.h"
+#include "passes/saved.h"
 #include "tools/model.h"
 #include "tools/verb.h"
 
@@ -41,7 +42,7 @@ std::string SectionOf(const std::string& text, const std::string& section) {
     absl::string_view name = line;
     if (absl::ConsumePrefix(&name, "section ")) {
       inside = name == section;
-    } else if (inside && line != "}" && !line.empty()) {
+    } else if (inside && line != "}" && !line.empty() && line[0] != '#') {
       absl::StrAppend(&out, line, "\n");
     }
   }
@@ -57,7 +58,7 @@ absl::Status Run(const GradOptions& options) {
   const absl::string_view stage = options.simplified ? "simplified" : "step";
   const auto reports = runtime::Transform(step, CompileOptionsOf(options.model, model), std::string(stage));
   RETURN_IF_ERROR(frontend::Locate(model.module, reports.status()));
-  const std::string text = ir::Print(step);
+  const std::string text = absl::StrCat(ir::Print(step), AsComments(passes::ToString(passes::SavedForGradients(step))));
   std::fputs((options.section.empty() ? text : SectionOf(text, options.section)).c_str(), stdout);
   return absl::OkStatus();
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "frontend/read_graph.h"
 #include "ir/check.h"
 #include "ir/error.h"
@@ -223,6 +224,13 @@ std::string DescribeMemory(const runtime::Compiled& compiled, int64_t data_bytes
   if (staging_bytes > 0) absl::StrAppend(&text, ", staging ", HumanBytes(staging_bytes));
   if (use.stacks > 0) absl::StrAppend(&text, ", stacks ", HumanBytes(use.stacks));
   return absl::StrCat(text, ", compiler ", HumanBytes(compiled.retained_bytes));
+}
+
+std::string AsComments(absl::string_view text) {
+  std::string comments;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty()))
+    absl::StrAppend(&comments, "# ", line, "\n");
+  return comments;
 }
 
 }  // namespace gradus::tools

@@ -80,4 +80,7 @@ std::string Describe(const runtime::Averages& averages);
 // `memory: state 1.2 MB, arena 3.4 MB, …`, on one line.
 std::string DescribeMemory(const runtime::Compiled& compiled, int64_t data_bytes, int64_t staging_bytes);
 
+// Remarks behind a graph, a line each: the text still parses.
+std::string AsComments(absl::string_view text);
+
 }  // namespace gradus::tools

@@ -2,13 +2,13 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "codegen/compile.h"
 #include "frontend/locate.h"
 #include "ir/check.h"
 #include "ir/error.h"
 #include "ir/printer.h"
 #include "passes/plan.h"
+#include "passes/saved.h"
 #include "tools/model.h"
 #include "tools/verb.h"
 
@@ -35,14 +35,6 @@ struct ShowOptions {
   ModelOptions model;
   std::string stage = "plan", entry = "step";
 };
-
-// Remarks behind a graph: the text still parses.
-std::string AsComments(absl::string_view text) {
-  std::string comments;
-  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty()))
-    absl::StrAppend(&comments, "# ", line, "\n");
-  return comments;
-}
 
 std::string Describe(absl::Span<const passes::FusionDecision> decisions) {
   std::string text;
@@ -90,6 +82,7 @@ absl::Status Run(const ShowOptions& options) {
     const ir::Graph* const graphs[] = {&graph};
     ASSIGN_OR_RETURN(text, options.stage == "llvm" ? codegen::ShowLlvm(graphs) : codegen::ShowAssembly(graphs));
   }
+  if (!code && options.stage != "parsed") text += AsComments(passes::ToString(passes::SavedForGradients(graph)));
   if (options.stage == "fused") text += AsComments(Describe(decisions));
   if (options.stage == "plan") text += AsComments(passes::ToString(passes::ReportMemory(graph)));
   std::fputs(text.c_str(), stdout);
