@@ -1,4 +1,6 @@
 // Convolutions and windows as functions: one number or a list for each attribute, and padding by name.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "frontend/lowering.h"
 #include "ir/convolution.h"
@@ -28,7 +30,13 @@ bool Lowering::Padding(const Item& item, std::vector<ir::WindowAxis>& axes, Sour
       return false;
     }
     for (ir::WindowAxis& axis : axes) {
-      if (axis.stride < 1) continue;  // the shape rule has the sentence
+      // The shape rule has the sentence for what makes no sense.
+      if (axis.stride < 1 || axis.taps < 1 || axis.dilation < 1 || axis.interior < 0) continue;
+      const ir::Size places = ir::Size(axis.input - 1) * (ir::Size(axis.interior) + 1) + 1;
+      const ir::Size reach = ir::Size(axis.taps - 1) * ir::Size(axis.dilation) + 1;
+      if (!places.ok() || !reach.ok() || std::max({places.value(), reach.value(), axis.stride}) > ir::kMaxTensorBytes) {
+        continue;
+      }
       const int64_t windows = (axis.places() + axis.stride - 1) / axis.stride;
       const int64_t missing = std::max<int64_t>(0, (windows - 1) * axis.stride + axis.reach() - axis.places());
       axis.low = missing / 2;

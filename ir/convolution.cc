@@ -111,6 +111,7 @@ absl::StatusOr<std::vector<WindowAxis>> InferWindowAxes(const Statement& s) {
                  rank == 1 ? " spatial axis" : " spatial axes");
   }
   std::vector<WindowAxis> axes;
+  Size window = 1;
   for (size_t i = 0; i < rank; ++i) {
     RETURN_IF_ERROR(CheckNumber(s, "window", i, taps[i], 1));
     RETURN_IF_ERROR(CheckNumber(s, "stride", i, stride[i], 1));
@@ -121,7 +122,9 @@ absl::StatusOr<std::vector<WindowAxis>> InferWindowAxes(const Statement& s) {
     WindowAxis axis{x[i + 1], taps[i], stride[i], low[i], high[i], dilation[i], interior[i], 0};
     const Size places = Size(axis.input - 1) * Size(axis.interior + 1) + 1;
     const Size reach = Size(axis.taps - 1) * Size(axis.dilation) + 1;
-    if (!places.ok() || !reach.ok() || std::max(places.value(), reach.value()) > kMaxTensorBytes) {
+    window = window * Size(axis.taps);
+    if (!places.ok() || !reach.ok() || !window.ok() ||
+        std::max({places.value(), reach.value(), window.value()}) > kMaxTensorBytes) {
       return Wrong(ErrorKind::kTensorLimit, s, "a window or an operand with its holes is longer than ", kMaxTensorBytes,
                    " (tensor limit)");
     }

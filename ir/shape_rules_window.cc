@@ -1,4 +1,6 @@
 // The shape rules of convolutions and windows; their geometry is checked in ir/convolution.cc.
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "ir/convolution.h"
 #include "ir/error.h"
@@ -65,6 +67,15 @@ absl::StatusOr<Type> InferWindow(const Statement& s, DType element) {
   return type;
 }
 
+// The gradient of a maximum asks for its place.
+absl::StatusOr<Type> InferMaximum(const Statement& s, DType element) {
+  ASSIGN_OR_RETURN(Type type, InferWindow(s, element));
+  const Type& x = s.operands[0]->type;
+  if (x.elements().value() / x.shape.front() > std::numeric_limits<int32_t>::max())
+    return Wrong(ErrorKind::kTensorLimit, s, "an example too large for an i32 index");
+  return type;
+}
+
 }  // namespace
 
 absl::StatusOr<Type> InferConvolution(const Statement& s) {
@@ -110,14 +121,7 @@ absl::StatusOr<Type> InferConvolutionWeights(const Statement& s) {
 }
 
 absl::StatusOr<Type> InferWindowSum(const Statement& s) { return InferWindow(s, s.operands[0]->type.element); }
-absl::StatusOr<Type> InferWindowMax(const Statement& s) { return InferWindow(s, s.operands[0]->type.element); }
-
-absl::StatusOr<Type> InferWindowArgMax(const Statement& s) {
-  ASSIGN_OR_RETURN(const Type type, InferWindow(s, DType::kI32));
-  const Type& x = s.operands[0]->type;
-  if (x.elements().value() / x.shape.front() > std::numeric_limits<int32_t>::max())
-    return Wrong(ErrorKind::kTensorLimit, s, "an example too large for an i32 index");
-  return type;
-}
+absl::StatusOr<Type> InferWindowMax(const Statement& s) { return InferMaximum(s, s.operands[0]->type.element); }
+absl::StatusOr<Type> InferWindowArgMax(const Statement& s) { return InferMaximum(s, DType::kI32); }
 
 }  // namespace gradus::ir
