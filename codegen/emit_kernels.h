@@ -20,6 +20,9 @@ int64_t ContractionScratchOf(RegionCode& code);
 // Structural operations that are no region.
 void EmitConcat(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitPad(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
+void EmitArgSort(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
+// Scratch that a sort needs in each thread.
+int64_t SortScratchBytes(const ir::Statement& statement);
 void EmitScatterAdd(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitConvolution(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 void EmitConvolutionWeights(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);

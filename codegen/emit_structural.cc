@@ -89,6 +89,7 @@ int64_t KernelScratchBytes(const Statement& statement, const ir::Target& target)
   if (statement.op == Op::kConvolution || statement.op == Op::kConvolutionWeights) {
     return ir::ConvolutionScratchBytes(statement, target);
   }
+  if (statement.op == Op::kArgSort) return SortScratchBytes(statement);
   if (statement.op != Op::kDot && statement.op != Op::kFused) return 0;
   std::unique_ptr<Statement> wrapped;
   const Statement* fused = &statement;

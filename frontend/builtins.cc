@@ -17,6 +17,12 @@ constexpr Builtin kRows[] = {
     {"argmin", "x axis=",
      "The index of the smallest element along the axis, i32: the first of equal ones, and NaN comes first. A vector "
      "needs no axis."},
+    {"argsort", "x axis= descending=",
+     "The indices, i32, that put the elements along the axis (the last where it is absent) into ascending order, or "
+     "with "
+     "`descending=true` into descending order: equal elements keep their order, and NaN counts as larger than every "
+     "number, so that it comes last in ascending order and first in descending order. No gradient flows through "
+     "indices."},
     {"broadcast", "x shape", "x repeated to a shape by NumPy's rule; its gradient is summed over the repetitions."},
     {"channels_first", "x layout",
      "x [n, spatial axes, channels] in the layout that a layer was given: \"nchw\" (of one spatial axis \"ncw\", of "
@@ -37,9 +43,10 @@ constexpr Builtin kRows[] = {
      "sums and transposes it."},
     {"fill", "value shape axis= type=", "A tensor of this shape that holds one number, of `type` or of float."},
     {"flip", "x axis=", "The elements in reverse order along the axes, all of them where none is given."},
-    {"gather", "x indices axis=",
+    {"gather", "x indices axis= batch=",
      "The elements of x at these indices (i32) of the axis (0 where it is absent), whose place in the shape the shape "
-     "of the indices takes. An index out of range is an error, with its value and place."},
+     "of the indices takes. The first `batch` axes (none where it is absent) are shared: every row of x has indices of "
+     "its own. An index out of range is an error, with its value and place."},
     {"grad", "y x",
      "The gradient of a scalar y by x, or by each of a list of tensors; of any order. No path from x to y is an "
      "error."},
@@ -74,6 +81,14 @@ constexpr Builtin kRows[] = {
     {"sum", "x axis= keepdims=",
      "The sum along the axes, of all elements where none is given; in f32 and f64 in an order that does not depend on "
      "threads or vector width. `keepdims=true` keeps the axes with size 1."},
+    {"text", "file window shift= stride= from= to= vocabulary= bytes=",
+     "In `data`: the examples of a file of text, `window` characters each, as integers. A character is the number of "
+     "its "
+     "code point among those of the file in ascending order, so the file says how many there are; `bytes=true` takes "
+     "bytes, 0 to 255. Window i begins at character i·`stride` + `shift`; the stride is the window where it is absent, "
+     "and what follows each character is the same text with `shift=1`. `from=0.9` and `to=0.9` cut the last or the "
+     "first "
+     "part of the file as shares of its length; `vocabulary=\"other.txt\"` numbers the characters of another file."},
     {"transpose", "x axes",
      "The axes in another order: axis i of the result is axis axes[i] of x. `x.T` swaps the "
      "last two."},

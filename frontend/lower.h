@@ -36,11 +36,22 @@ struct LowerOptions {
   bool keep_rules = false;  // of functions with a vjp, where no gradient is taken: for who takes one later
 };
 
+// `text("corpus.txt", window=T, shift=1)`: how examples are cut from a file of text.
+struct TextWindows {
+  int64_t window = 0;       // characters an example
+  int64_t shift = 0;        // how far behind the window of the same number without a shift
+  int64_t stride = 0;       // from the start of a window to that of the next
+  double from = 0, to = 1;  // the share of the file that is cut
+  std::string vocabulary;   // the file whose characters are numbered; empty: the same file
+  bool bytes = false;       // bytes are the characters
+};
+
 // A file or literal from which an input is filled.
 struct Source {
   std::string path;  // as written; empty: a literal
   absl::optional<ir::Tensor> literal;
-  std::string place;  // `mlp.gr:19:17`, for messages
+  std::string place;                 // `mlp.gr:19:17`, for messages
+  absl::optional<TextWindows> text;  // the file is text
 };
 
 // `data x = "a.npy" / 255`: the sources, converted to the declared type and reshaped to the declared shape of a batch,

@@ -50,7 +50,10 @@ Item Lowering::CallBuiltin(const std::string& name, const ast::Call& call, Sourc
     keyword_only.push_back(by_name);
   }
   bool ok = true;
+  // The strings of text(…) are its arguments, not sources of their own.
+  std::vector<Source>* const sources = sources_;
   for (const ast::Argument& argument : call.arguments) {
+    Restore of_text(sources_, name == "text" ? nullptr : sources);
     Item item = Evaluate(*argument.value);
     ok &= !item.poisoned();
     size_t at = position;
@@ -172,6 +175,7 @@ Item Lowering::Builtin(const std::string& name, const Items& arguments, SourceRa
     return MoveChannels(name == "channels_last", arguments, where);
   }
   if (name == "per_axis") return ListPerAxis(arguments, where);
+  if (name == "text") return TextSource(arguments, where);
   if (name == "stop_gradient") {
     ir::Value* x = AsTensor(arguments[0], where);
     return x == nullptr ? Item(Poison()) : EmitItem(Op::kStopGradient, {x});
@@ -303,6 +307,13 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
     if (!axis) return Poison();
     return EmitItem(name == "argmax" ? Op::kArgMax : Op::kArgMin, {x}, {*axis});
   }
+  if (name == "argsort") {
+    const auto axis = Axis(arguments[1].none() ? Item(Number::Integer(-1)) : arguments[1], rank, where);
+    const auto descending =
+        arguments[2].none() ? absl::optional<bool>(false) : AsBool(arguments[2], where, "descending");
+    if (!axis || !descending) return Poison();
+    return EmitItem(Op::kArgSort, {x}, {*axis, int64_t{*descending}});
+  }
   if (name == "reshape") {
     auto shape = AsShape(arguments[1], where);
     if (!shape) return Poison();
@@ -401,8 +412,9 @@ Item Lowering::Movement(const std::string& name, const Items& arguments, SourceR
   if (indices == nullptr) return Poison();
   if (name == "gather") {
     const auto axis = Axis(arguments[2].none() ? Item(Number::Integer(0)) : arguments[2], rank, where);
-    if (!axis) return Poison();
-    return EmitItem(Op::kGather, {x, indices}, {*axis, int64_t{0}});
+    const auto batch = arguments[3].none() ? absl::optional<int64_t>(0) : AsInteger(arguments[3], where, "batch");
+    if (!axis || !batch) return Poison();
+    return EmitItem(Op::kGather, {x, indices}, {*axis, *batch});
   }
   const auto extent = AsInteger(arguments[2], where, "the extent");
   const auto axis = Axis(arguments[3].none() ? Item(Number::Integer(0)) : arguments[3], rank, where);

@@ -1,5 +1,6 @@
 // Where the inputs of a recipe come from: files, literals, and expressions of files, which are graphs of their own.
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -23,6 +24,41 @@ ir::Value* Lowering::AddSource(Source source) {
   sources_->push_back(std::move(source));
   names_.Unique(name);
   return ir::Builder(inputs_).Declare(Op::kInput, name, source_type_);
+}
+
+Item Lowering::TextSource(const Items& arguments, SourceRange where) {
+  if (sources_ == nullptr) {
+    return Fail(ErrorKind::kMisplacedStatement, where, "text(…) is a source of `data` and `validate`");
+  }
+  const auto text = [&](const Item& item, absl::string_view what) -> absl::optional<std::string> {
+    if (const std::string* string = item.As<std::string>()) return *string;
+    Error(ErrorKind::kDataWithoutFile, where,
+          absl::StrCat(what, " of text is a name in quotes, found ", Describe(item)));
+    return absl::nullopt;
+  };
+  const auto whole = [&](const Item& item, absl::string_view what, int64_t absent, int64_t least) {
+    auto value = item.none() ? absl::optional<int64_t>(absent) : AsInteger(item, where, what);
+    if (value && (*value < least || *value > std::numeric_limits<int32_t>::max())) {
+      Error(ErrorKind::kExtentTooSmall, where, absl::StrCat(what, " must be at least ", least, ", found ", *value));
+      value.reset();
+    }
+    return value;
+  };
+  const auto file = text(arguments[0], "the file");
+  const auto window = whole(arguments[1], "the window", 1, 1);
+  const auto shift = whole(arguments[2], "the shift", 0, 0);
+  const auto stride = whole(arguments[3], "the stride", window.value_or(1), 1);
+  const auto from = arguments[4].none() ? absl::optional<double>(0) : AsReal(arguments[4], where, "from");
+  const auto to = arguments[5].none() ? absl::optional<double>(1) : AsReal(arguments[5], where, "to");
+  const auto vocabulary = arguments[6].none() ? absl::optional<std::string>("") : text(arguments[6], "the vocabulary");
+  const auto bytes = arguments[7].none() ? absl::optional<bool>(false) : AsBool(arguments[7], where, "bytes");
+  if (!file || !window || !shift || !stride || !from || !to || !vocabulary || !bytes) return Poison();
+  if (!(*from >= 0 && *from < *to && *to <= 1)) {
+    return Fail(ErrorKind::kIndexRange, where,
+                absl::StrCat("from and to are shares of the file, 0 <= from < to <= 1, found ", *from, " and ", *to));
+  }
+  TextWindows windows{*window, *shift, *stride, *from, *to, *vocabulary, *bytes};
+  return TensorItem{AddSource({*file, absl::nullopt, ToString(where), std::move(windows)})};
 }
 
 Item Lowering::AsSource(const Item& item, SourceRange where) {
@@ -83,7 +119,8 @@ void Lowering::LowerData(const ast::Data& data, SourceRange where) {
       return;
     }
     transform.AddOutput(data.input.text, value, where);
-    binding.transform = transform.Finish(absl::StrCat(program_.name, ".", data.input.text));
+    const bool alone = value->definition != nullptr && value->definition->op == Op::kInput;
+    if (!alone) binding.transform = transform.Finish(absl::StrCat(program_.name, ".", data.input.text));
   }
   auto& bindings = data.validate ? program_.validate : program_.data;
   const bool twice =

@@ -189,8 +189,6 @@ std::vector<std::string> Lowering::VisibleNames() const {
 }
 
 Item Lowering::UnknownName(const std::string& name, SourceRange where) {
-  if (name == "text" && sources_ != nullptr)
-    return Fail(ErrorKind::kNotThereYet, where, "text(…) as a source is not there yet");
   Diagnostic& diagnostic = Error(ErrorKind::kUnknownName, where, absl::StrCat("unknown name ", name));
   const std::string foreign = HelpForForeignName(name);
   const std::string nearest = Nearest(name, VisibleNames());

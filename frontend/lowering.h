@@ -285,6 +285,7 @@ class Lowering {
   void LowerMetric(const ast::Metric& metric, SourceRange where);
   void LowerData(const ast::Data& data, SourceRange where);
   ir::Value* AddSource(Source source);
+  Item TextSource(const Items& arguments, SourceRange where);
   // A list of the rank of the input, in an expression of data that names no file, is where its examples come from;
   // anything else stays as it is.
   Item AsSource(const Item& item, SourceRange where);

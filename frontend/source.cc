@@ -12,7 +12,10 @@
 namespace gradus::frontend {
 namespace {
 
-// The length of the UTF-8 sequence at the beginning of `s`, 0 where there is none (The Unicode Standard, table 3-7).
+bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+}  // namespace
+
 size_t SequenceLength(absl::string_view s) {
   auto byte = [&](size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
   auto continues = [&](size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
@@ -33,10 +36,6 @@ size_t SequenceLength(absl::string_view s) {
   }
   return 0;
 }
-
-bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
-}  // namespace
 
 SourceFile::SourceFile(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {
   line_starts_.push_back(0);

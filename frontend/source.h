@@ -15,6 +15,9 @@
 
 namespace gradus::frontend {
 
+// The length of the UTF-8 sequence at the beginning of `s`, 0 where there is none (The Unicode Standard, table 3-7).
+size_t SequenceLength(absl::string_view s);
+
 inline constexpr int64_t kMaxSourceBytes = int64_t{1} << 28;  // reported as the source size limit
 
 struct Position {

@@ -1,6 +1,7 @@
 #include "ir/shape_rules.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -215,6 +216,19 @@ absl::StatusOr<Type> InferReduceMax(const Statement& s) { return InferReduction(
 absl::StatusOr<Type> InferReduceMin(const Statement& s) { return InferReduction(s); }
 absl::StatusOr<Type> InferArgMax(const Statement& s) { return InferArgument(s); }
 absl::StatusOr<Type> InferArgMin(const Statement& s) { return InferArgument(s); }
+
+absl::StatusOr<Type> InferArgSort(const Statement& s) {
+  const Type& x = OperandType(s, 0);
+  if (x.element == DType::kBool) return Wrong(ErrorKind::kNumberTypeNeeded, s, "needs a number type");
+  RETURN_IF_ERROR(CheckAxis(s, s.Int("axis"), x.rank()));
+  if (s.Int("descending") != 0 && s.Int("descending") != 1) {
+    return Wrong(ErrorKind::kAttributeValue, s, "descending is 0 or 1, found ", s.Int("descending"));
+  }
+  if (x.shape[s.Int("axis")] > std::numeric_limits<int32_t>::max()) {
+    return Wrong(ErrorKind::kTensorLimit, s, "an axis of ", x.shape[s.Int("axis")], " elements has no indices of i32");
+  }
+  return Type{DType::kI32, x.shape};
+}
 
 absl::StatusOr<Type> InferDot(const Statement& s) {
   const Type &a = OperandType(s, 0), &b = OperandType(s, 1);

@@ -88,5 +88,7 @@ Expr GradientReduceMin(const Statement& y, int, Expr g) { return GradientExtremu
 // Indices carry no gradient.
 Expr GradientArgMax(const Statement&, int, Expr) { return Expr(); }
 Expr GradientArgMin(const Statement&, int, Expr) { return Expr(); }
+// Indices: nothing flows through them.
+Expr GradientArgSort(const Statement&, int, Expr) { return Expr(); }
 
 }  // namespace gradus::passes

@@ -103,6 +103,13 @@ class BindingLoader {
       ir::Tensor tensor;
       if (source.literal) {
         tensor = *source.literal;
+      } else if (source.text) {
+        absl::StatusOr<TokenWindows> read = ReadTextWindows(directory_, source);
+        if (!read.ok()) {
+          return absl::Status(read.status().code(), absl::StrCat(source.place, ": error: ", read.status().message()));
+        }
+        tensor = std::move(read->tokens);
+        if (!vocabulary_) vocabulary_ = std::move(read->vocabulary);
       } else {
         absl::StatusOr<ir::Tensor> read = ReadSource(directory_, source.path);
         if (!read.ok()) {
@@ -124,6 +131,8 @@ class BindingLoader {
 
   int64_t batch() const { return input_.batch_axis >= 0 ? input_.type.shape[input_.batch_axis] : 1; }
   const Fit& fit() const { return fit_; }
+  // Of the first text among the sources.
+  const absl::optional<Vocabulary>& vocabulary() const { return vocabulary_; }
 
   absl::StatusOr<DataColumn> Finish(const frontend::DataBinding& binding, const BindingsForBatch& for_batch,
                                     const FractionCallback& progress) {
@@ -195,6 +204,7 @@ class BindingLoader {
   const frontend::ProgramInput& input_;
   const std::string& directory_;
   std::vector<ir::Tensor> sources_;
+  absl::optional<Vocabulary> vocabulary_;
   Fit fit_;
 };
 
@@ -262,8 +272,10 @@ absl::StatusOr<Dataset> LoadDataset(const frontend::Program& program, absl::Span
     RETURN_IF_ERROR(loader.Read(binding));
     ASSIGN_OR_RETURN(DataColumn column, loader.Finish(binding, for_batch, progress));
     RETURN_IF_ERROR(AddColumn(dataset, std::move(column), loader.fit().examples, loader.batch()));
+    if (!dataset.vocabulary) dataset.vocabulary = loader.vocabulary();
   }
   RETURN_IF_ERROR(CheckOneBatchSize(dataset));
+  if (dataset.examples == 0) dataset.batch = std::max<int64_t>(program.batch, 1);
   return dataset;
 }
 

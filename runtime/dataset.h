@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "frontend/lower.h"
 #include "ir/tensor.h"
+#include "runtime/text.h"
 
 namespace gradus::runtime {
 
@@ -31,8 +32,9 @@ struct DataColumn {
 
 struct Dataset {
   int64_t examples = 0;  // 0: nothing is sampled
-  int64_t batch = 1;     // examples a step
+  int64_t batch = 1;     // examples a step; of a program whose inputs are all drawn, those that it draws
   std::vector<DataColumn> columns;
+  absl::optional<Vocabulary> vocabulary;  // of the first text source
 
   const DataColumn* Find(absl::string_view input) const;
   int64_t bytes() const;

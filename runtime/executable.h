@@ -73,6 +73,7 @@ class Executable {
   virtual int64_t step() const = 0;
   virtual void set_step(int64_t step) = 0;
   virtual void set_epoch(int64_t epoch) = 0;
+  virtual int64_t seed() const = 0;
   virtual void set_seed(int64_t seed) = 0;
 
   virtual MemoryUse memory() const = 0;

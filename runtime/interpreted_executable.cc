@@ -55,6 +55,7 @@ class InterpretedExecutable : public Executable {
   int64_t step() const override { return step_; }
   void set_step(int64_t step) override { step_ = step; }
   void set_epoch(int64_t epoch) override { epoch_ = epoch; }
+  int64_t seed() const override { return seed_; }
   void set_seed(int64_t seed) override { seed_ = seed; }
   MemoryUse memory() const override {
     MemoryUse use;

@@ -71,6 +71,7 @@ class NativeExecutable : public Executable {
   int64_t step() const override { return context_->step; }
   void set_step(int64_t step) override { context_->step = step; }
   void set_epoch(int64_t epoch) override { context_->epoch = epoch; }
+  int64_t seed() const override { return context_->seed; }
   void set_seed(int64_t seed) override { context_->seed = seed; }
   MemoryUse memory() const override {
     MemoryUse use;

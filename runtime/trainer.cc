@@ -369,11 +369,36 @@ absl::StatusOr<EpochReport> Train(const frontend::Program& program, const EntryI
   return report;
 }
 
+namespace {
+
+// `step` stands still outside of training, so batches of one pass draw with seeds of their own; the first with that of
+// the executable, which has it back afterwards.
+class DrawsOfBatches {
+ public:
+  explicit DrawsOfBatches(Executable& executable) : executable_(executable), seed_(executable.seed()) {}
+  ~DrawsOfBatches() { executable_.set_seed(seed_); }
+  DrawsOfBatches(const DrawsOfBatches&) = delete;
+  DrawsOfBatches& operator=(const DrawsOfBatches&) = delete;
+
+  void NextBatch() {
+    constexpr uint64_t kOdd = 0x9e3779b97f4a7c15;  // 2^64 / golden ratio
+    executable_.set_seed(static_cast<int64_t>(static_cast<uint64_t>(seed_) + kOdd * static_cast<uint64_t>(batch_++)));
+  }
+
+ private:
+  Executable& executable_;
+  const int64_t seed_;
+  int64_t batch_ = 0;
+};
+
+}  // namespace
+
 absl::StatusOr<Averages> Evaluate(const frontend::Program& program, const EntryIndex& entries, Executable& executable,
                                   const Dataset& data, const FractionCallback& progress) {
   CHECK(!entries.evaluate.empty()) << "no entry for evaluation";
   Sums sums(executable.outputs(entries.evaluate.begin()->second), 1);
   std::map<int, Staging> staging;
+  DrawsOfBatches draws(executable);
   RETURN_IF_ERROR(
       ForEachBatch(entries.evaluate, data, progress, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
         const int64_t count = std::max<int64_t>(static_cast<int64_t>(indices.size()), 1);
@@ -382,6 +407,7 @@ absl::StatusOr<Averages> Evaluate(const frontend::Program& program, const EntryI
           staging.emplace(entry, std::move(created));
         }
         const absl::Span<const Feed> feeds = staging.at(entry).Gather(indices, 1);
+        draws.NextBatch();
         RETURN_IF_ERROR(executable.Run(entry, feeds, sums.fetches(), 1).status());
         sums.Add(1, static_cast<double>(count));
         return absl::OkStatus();
@@ -410,7 +436,7 @@ absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const fr
   for (const NamedType& output : executable.outputs(any_entry)) {
     const ir::Shape& shape = output.type.shape;
     const bool by_example = !program.batch_dim.empty() && !shape.empty() && shape[0] == any_batch;
-    ir::Shape rows = {by_example ? data.examples : steps};
+    ir::Shape rows = {!by_example ? steps : data.examples == 0 ? any_batch : data.examples};
     rows.insert(rows.end(), shape.begin() + (by_example ? 1 : 0), shape.end());
     outputs.push_back({output.name, ir::Type{output.type.element, std::move(rows)}, {}});
     bytes = bytes + outputs.back().type.bytes();
@@ -419,6 +445,7 @@ absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const fr
   RETURN_IF_ERROR(CheckMemory(bytes, absl::StrCat("the predictions for all examples (", what, ")"), /*plural=*/true));
   for (Output& output : outputs) output.all = ir::Tensor(output.type);
   std::map<int, Staging> staging;
+  DrawsOfBatches draws(executable);
   RETURN_IF_ERROR(
       ForEachBatch(entries.predict, data, progress, [&](int entry, absl::Span<const int64_t> indices) -> absl::Status {
         const int64_t count = std::max<int64_t>(static_cast<int64_t>(indices.size()), 1);
@@ -429,6 +456,7 @@ absl::StatusOr<std::vector<std::pair<std::string, ir::Tensor>>> Predict(const fr
         const absl::Span<const Feed> feeds = staging.at(entry).Gather(indices, 1);
         std::vector<Fetch> fetches;
         for (Output& output : outputs) fetches.push_back({output.name, output.all.bytes() + output.filled, 0});
+        draws.NextBatch();
         RETURN_IF_ERROR(executable.Run(entry, feeds, fetches, 1).status());
         for (size_t i = 0; i < outputs.size(); ++i)
           outputs[i].filled += executable.outputs(entry)[i].type.bytes().value();

@@ -94,6 +94,7 @@ int Main(int argc, char** argv) {
   AddTrain(gradus, action);
   AddEval(gradus, action);
   AddPredict(gradus, action);
+  AddSample(gradus, action);
   AddGrad(gradus, action);
   AddShow(gradus, action);
   AddCheck(gradus, action);

@@ -188,16 +188,18 @@ absl::StatusOr<runtime::Dataset> LoadData(const Model& model, DataOf which, cons
                               [&](double done) { bar.Update(done, "loading data"); });
 }
 
-absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path) {
+absl::StatusOr<runtime::SavedTensors> LoadSaved(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string bytes, runtime::ReadFile(path));
-  if (!absl::EndsWith(path, ".npz")) {
-    ASSIGN_OR_RETURN(runtime::SavedTensors saved, runtime::ParseSafetensors(path, bytes));
-    return std::move(saved.tensors);
-  }
+  if (!absl::EndsWith(path, ".npz")) return runtime::ParseSafetensors(path, bytes);
   ASSIGN_OR_RETURN(auto arrays, runtime::ParseNpz(path, bytes));
-  std::map<std::string, ir::Tensor> tensors;
-  for (auto& [name, tensor] : arrays) tensors.emplace(name, std::move(tensor));
-  return tensors;
+  runtime::SavedTensors saved;
+  for (auto& [name, tensor] : arrays) saved.tensors.emplace(name, std::move(tensor));
+  return saved;
+}
+
+absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path) {
+  ASSIGN_OR_RETURN(runtime::SavedTensors saved, LoadSaved(path));
+  return std::move(saved.tensors);
 }
 
 int64_t SeedOf(const ModelOptions& options, const Model& model) { return options.seed.value_or(model.program.seed); }

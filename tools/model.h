@@ -12,6 +12,7 @@
 #include "frontend/program.h"
 #include "runtime/compile.h"
 #include "runtime/dataset.h"
+#include "runtime/safetensors.h"
 
 namespace gradus::tools {
 
@@ -66,8 +67,11 @@ absl::StatusOr<runtime::Compiled> CompileModel(const ModelOptions& options, cons
 enum class DataOf { kTraining, kValidation };
 absl::StatusOr<runtime::Dataset> LoadData(const Model& model, DataOf which, const std::string& npz);
 
-// Parameters from a .safetensors or .npz file, by name.
+// Parameters from a .safetensors or .npz file, by name, and what a .safetensors file says beside them.
+absl::StatusOr<runtime::SavedTensors> LoadSaved(const std::string& path);
 absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path);
+// Where the vocabulary of a text stands in the metadata of saved parameters.
+inline constexpr char kVocabulary[] = "vocabulary";
 
 // The seed of the command line, or of the program.
 int64_t SeedOf(const ModelOptions& options, const Model& model);

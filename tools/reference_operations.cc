@@ -37,6 +37,7 @@ constexpr std::pair<absl::string_view, absl::string_view> kStatements[] = {
     {"arange", "y = arange(2, 6)"},
     {"argmax", "input x : float[2,3] = [[1, 5, 5], [nan, 9, 0]]\ny = argmax(x, axis=1)"},
     {"argmin", "input x : float[2,3] = [[1, 1, 5], [nan, 9, 0]]\ny = argmin(x, axis=1)"},
+    {"argsort", "input x : float[2,4] = [[3, 1, 2, 1], [nan, 9, 0, 9]]\ny = argsort(x, axis=1)"},
     {"broadcast", "input x : float[2,1] = [[1], [2]]\ny = broadcast(x, [2, 3])"},
     {"concat", "input a : float[2] = [1, 2]; input b : float[1] = [3]\ny = concat([a, b], axis=0)"},
     {"channels_first", "input x : float[1,2,3] = [[[1, 2, 3], [4, 5, 6]]]\ny = channels_first(x, \"ncw\")"},

@@ -159,6 +159,7 @@ absl::Status Run(const TrainOptions& options) {
     saved.tensors = compiled.executable->ReadAllState();
     saved.metadata = {{"program", program.name},
                       {"step", absl::StrCat(compiled.executable->step() / program.accumulate)}};
+    if (data.vocabulary) saved.metadata.emplace(kVocabulary, data.vocabulary->Saved());
     RETURN_IF_ERROR(runtime::WriteSafetensors(options.save, saved));
     if (!options.model.json) std::printf("saved %s\n", options.save.c_str());
   }

@@ -22,6 +22,7 @@ using Action = std::function<int()>;
 void AddTrain(CLI::App& gradus, Action& action);
 void AddEval(CLI::App& gradus, Action& action);
 void AddPredict(CLI::App& gradus, Action& action);
+void AddSample(CLI::App& gradus, Action& action);
 void AddGrad(CLI::App& gradus, Action& action);
 void AddShow(CLI::App& gradus, Action& action);
 void AddCheck(CLI::App& gradus, Action& action);

@@ -196,6 +196,20 @@ TEST_P(EveryType, ReductionsAroundTheEdgesOfBlocks) {
   operations.ExpectTheBitsOfTheInterpreter({3});
 }
 
+TEST_P(EveryType, SortingOfRowsAndColumns) {
+  const DType type = GetParam();
+  if (type == DType::kBool) GTEST_SKIP() << "sorting takes numbers";
+  const ir::Shape shapes[] = {{1}, {2}, {3}, {16}, {17}, {1000}, {5, 33}, {33, 5}, {2, 9, 4}, {4, 1, 3}, {3, 128, 7}};
+  Operations operations;
+  for (const ir::Shape& shape : shapes) {
+    ir::Value* x = operations.Input({type, shape});
+    for (int64_t axis = 0; axis < static_cast<int64_t>(shape.size()); ++axis) {
+      for (const int64_t descending : {0, 1}) EXPECT_TRUE(operations.Try(Op::kArgSort, {x}, {axis, descending}));
+    }
+  }
+  operations.ExpectTheBitsOfTheInterpreter({1, 2, 3, 7});
+}
+
 INSTANTIATE_TEST_SUITE_P(Native, EveryType, testing::ValuesIn(kTypes),
                          [](const auto& info) { return std::string(ir::Name(info.param)); });
 

@@ -184,6 +184,10 @@ Value* RandomStatements::Structural(Op op) {
       Value* x = NumericOfRank(1);
       return x == nullptr ? nullptr : builder_.Emit(op, {x}, {random_.Below(x->type.rank())});
     }
+    case Op::kArgSort: {
+      Value* x = NumericOfRank(1);
+      return x == nullptr ? nullptr : builder_.Emit(op, {x}, {random_.Below(x->type.rank()), random_.Below(2)});
+    }
     case Op::kTranspose:
     case Op::kSlice:
     case Op::kFlip:

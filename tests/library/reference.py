@@ -2,7 +2,7 @@
 
     python tests/library/reference.py        # where torch is installed; the files it writes are kept
 
-A case of activations.json and losses.json is one expression of the language with its inputs, its value y and the gradient of
+A case of activations.json, losses.json and sorting.json is one expression of the language with its inputs, its value y and the gradient of
 sum(y * r), r fixed, by every floating-point input. A case of optimizers.json is an optimizer, a parameter, 20 gradients and the
 parameter after each of them; gradients that are left out are those of the case before. recipes.json has a small network and its data, then one
 recipe a line: the examples of every batch, every parameter (and its average) after some updates, and what is predicted at the end. Numbers that JSON does not have are the strings "inf", "-inf" and "nan".
@@ -244,6 +244,46 @@ def losses():
         cases.append(case("gaussian_nll" + "_full" * full, f"gaussian_nll(x, t, v{', full=true' * full})",
                           lambda x, t, v: F.gaussian_nll_loss(x, t, v, full=full, reduction="none"),
                           {"x": rate, "t": rows(8, seed=12), "v": variance}))
+    return cases
+
+
+def sorting():
+    """Sorting, masks and bounds; in `ties` equal elements stand beside one another, and which comes first is PyTorch's stable order."""
+    x, square = rows(3, 4, 5, seed=30), rows(2, 4, 6, seed=31)
+    ties = torch.tensor([[2.0, 1.0, 2.0, -0.0, 1.0, 0.0], [3.0, 3.0, 3.0, 3.0, 3.0, -3.0]])
+    long = rows(2, 70, seed=32)
+    cases = []
+    for axis in (-1, 0, 1):
+        for down in (False, True):
+            suffix = f", axis={axis}{', descending=true' * down}"
+            cases.append(case(f"sort_{axis}_{down}", f"sort(x{suffix})",
+                              lambda x: torch.sort(x, dim=axis, descending=down, stable=True).values, {"x": x}))
+        cases.append(case(f"top_k_{axis}", f"top_k(x, 2, axis={axis})[0]", lambda x: torch.topk(x, 2, dim=axis).values, {"x": x}))
+    for down in (False, True):
+        word = ", descending=true" * down
+        cases.append(case(f"sort_ties_{down}", f"sort(x{word})",
+                          lambda x: torch.sort(x, dim=-1, descending=down, stable=True).values, {"x": ties}))
+        cases.append(case(f"argsort_ties_{down}", f"x * float(argsort(x{word}))",
+                          lambda x: x * torch.argsort(x, dim=-1, descending=down, stable=True), {"x": ties}))
+        cases.append(case(f"sort_long_{down}", f"sort(x{word})", lambda x: torch.sort(x, descending=down).values, {"x": long}))
+    weights = torch.tensor([[1.0, 2.0, 3.0]])
+    cases.append(case("top_k_indices", "x[:, 0:3] * float(top_k(x, 3)[1])", lambda x: x[:, :3] * torch.topk(x, 3).indices, {"x": rows(4, 6, seed=33)}))
+    cases.append(case("top_k_weighted", "top_k(x, 3)[0] * w", lambda x, w: torch.topk(x, 3).values * w, {"x": rows(4, 6, seed=33), "w": weights}))
+    # PyTorch's median is the lower middle element; NumPy's mean of both is its quantile at one half.
+    for n in (5, 6):
+        cases.append(case(f"median_{n}", "median(x)", lambda x: torch.quantile(x, 0.5, dim=-1), {"x": rows(4, n, seed=34)}))
+    cases.append(case("median_axis", "median(x, axis=0)", lambda x: torch.quantile(x, 0.5, dim=0), {"x": rows(4, 3, seed=34)}))
+    for q in (0.0, 0.3, 0.75, 1.0):
+        cases.append(case(f"quantile_{q}", f"quantile(x, {q})", lambda x: torch.quantile(x, q, dim=-1), {"x": rows(4, 7, seed=35)}))
+    index = torch.tensor([[4, 0, 0], [1, 2, 2]])
+    cases.append(case("take_along", "take_along(x, i)", lambda x, i: torch.take_along_dim(x, i, dim=-1), {"x": rows(2, 5, seed=36), "i": index}))
+    cases.append(case("take_along_axis", "take_along(x, i, axis=0)", lambda x, i: torch.take_along_dim(x, i, dim=0),
+                      {"x": rows(5, 3, seed=36), "i": index}))
+    for offset in (-2, 0, 1, 9):
+        cases.append(case(f"tril_{offset}", f"tril(x, offset={offset})", lambda x: torch.tril(x, offset), {"x": square}))
+        cases.append(case(f"triu_{offset}", f"triu(x, offset={offset})", lambda x: torch.triu(x, offset), {"x": square}))
+    inside = rows(40, seed=37)
+    cases.append(case("clamp", "clamp(x, -1, 1.5)", lambda x: x.clamp(-1, 1.5), {"x": inside}))
     return cases
 
 
@@ -503,6 +543,7 @@ def recipes():
 if __name__ == "__main__":
     write("activations.json", activations())
     write("losses.json", losses())
+    write("sorting.json", sorting())
     write("optimizers.json", without_repetition(optimizers()))
     given = recipes()
     cases = given.pop("cases")

@@ -181,6 +181,15 @@ void AddConstants(Cases& c) {
     Value* masked = make.Emit(Op::kMul, {make.Emit(Op::kMul, {x, x}), make.Emit(Op::kAdd, {mask, iota})});
     return make.Emit(Op::kAdd, {masked, make.Emit(Op::kReduceSum, {others}, {Ints{0}})});
   });
+  c.Make("sorted rows and columns, by their indices", [](CaseMaker& make) {
+    Value* x = make.Input("x", {3, 4});
+    Value* squares = make.Emit(Op::kMul, {x, x});
+    Value* rows = make.Emit(Op::kArgSort, {x}, {int64_t{1}, int64_t{0}});
+    Value* order = make.Emit(Op::kArgSort, {make.Emit(Op::kReduceSum, {x}, {Ints{1}})}, {int64_t{0}, int64_t{1}});
+    Value* sorted = make.Emit(Op::kGather, {squares, rows}, {int64_t{1}, int64_t{1}});
+    Value* ramp = make.Emit(Op::kIota, {}, {Ints{3, 4}, int64_t{1}, make.element()});
+    return make.Emit(Op::kGather, {make.Emit(Op::kMul, {sorted, ramp}), order}, {int64_t{0}, int64_t{0}});
+  });
   c.Make("an adjoint that repeats itself meets every kind of reader", [](CaseMaker& make) {
     Value* x = make.Input("x", {2, 3});
     Value* w = make.Input("w", {3, 2});
