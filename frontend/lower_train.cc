@@ -93,12 +93,18 @@ void Lowering::LowerTrain(const ast::Train& train, int unit) {
   scope.unit = unit;
   Restore in_scope(scope_, &scope);
   std::vector<Objective> objectives;
+  int nameless = 0;
   std::vector<std::pair<const ast::Optimizer*, SourceRange>> early;
   for (const ast::TrainItem& item : train.items) {
     if (const auto* minimize = item.As<ast::Minimize>()) {
       Objective& objective = objectives.emplace_back();
       objective.minimize = minimize;
       objective.where = item.range;
+      const ast::Name* named = minimize->value->As<ast::Name>();
+      if (named == nullptr) ++nameless;
+      objective.name = named != nullptr ? named->text
+                       : nameless == 1  ? "objective"
+                                        : absl::StrCat("objective", nameless);
     } else if (const auto* optimizer = item.As<ast::Optimizer>()) {
       (objectives.empty() ? early : objectives.back().optimizers).emplace_back(optimizer, item.range);
     }
@@ -121,7 +127,9 @@ void Lowering::LowerTrain(const ast::Train& train, int unit) {
   if (describe_) NoteLeftOut(objectives);
   const bool outputs = entry_ == Entry::kStep || entry_ == Entry::kEvaluate;
   for (const Objective& objective : objectives) {
-    program_.objectives.push_back(objective.name);
+    const auto& known = program_.objectives;
+    if (std::find(known.begin(), known.end(), objective.name) == known.end())
+      program_.objectives.push_back(objective.name);
     if (outputs) AddOutput(objective.name, objective.value, objective.where);
   }
   for (const ast::TrainItem& item : train.items) {
@@ -180,8 +188,6 @@ void Lowering::NoteLeftOut(const std::vector<Objective>& objectives) {
 
 bool Lowering::LowerObjective(Objective& objective) {
   const ast::Expression& expression = *objective.minimize->value;
-  const ast::Name* named = expression.As<ast::Name>();
-  objective.name = named != nullptr ? named->text : "objective";
   Restore name(statement_name_, objective.name);
   objective.value = AsTensor(Evaluate(expression), expression.range);
   if (objective.value == nullptr) return false;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "passes/backprop.h"
 #include "tests/library/library_cases.h"
 
 namespace gradus::testing_support {
@@ -17,6 +18,7 @@ std::vector<T> Computed(const std::string& statements, const std::vector<double>
   auto graph = LowerText(absl::StrCat("model m { input x : f64[", x.size(), "]; ", statements, "; output y }"),
                          frontend::Entry::kPredict);
   EXPECT_THAT(graph, IsOk());
+  EXPECT_THAT(passes::Backprop(*graph), IsOk());
   const auto values = ir::Interpret(*graph, {{"x", ir::Tensor::Of<double>({static_cast<int64_t>(x.size())}, x)}});
   EXPECT_THAT(values, IsOk());
   const auto y = values->outputs.at("y").data<T>();

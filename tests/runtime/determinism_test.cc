@@ -60,6 +60,39 @@ TEST(DeterminismTest, APhysicsInformedNetwork) {
   ExpectOneHash(LoadExample("pinn.gr"), 8, {"avx2", "avx512"}, {1, 2, 7});
 }
 
+TEST(DeterminismTest, ANetworkThatDropsDrawsAndSorts) {
+  ExpectOneHash(LoadText(R"(model drawn {
+  dim B = 24
+  input x : float[B,40] = normal(std=2)
+  fc1 = linear(40, 72); fc2 = linear(72, 10)
+  h = dropout(relu(fc1(gaussian_noise(x, 0.1))), 0.3)
+  h = channel_dropout(sort(h, axis=0, descending=true), 0.2)
+  z = fc2(dropout(h, 0.3))
+  values, places = top_k(z, 4)
+  y = gumbel_softmax(shuffled(z), temperature=0.5, hard=true)
+  loss = mean(values ** 2) + mean(y * tril(z[:, 0:10])) + mean(median(z) * float(categorical(z)))
+}
+train drawn {
+  minimize loss
+  optimizer adam(lr=1e-2)
+  batch B; steps 3
+}
+)"),
+                4, {"baseline", "avx2", "avx512"}, {1, 2, 7});
+}
+
+// Several objectives in one recipe, and what is drawn for each.
+TEST(DeterminismTest, TwoNetworksAgainstEachOther) {
+  ExpectOneHash(LoadExample("gan.gr"), 4, {"avx2", "avx512"}, {1, 2, 7});
+}
+
+TEST(DeterminismTest, ExamplesThatDrawAndGather) {
+  for (const char* example : {"bandit.gr", "vae.gr", "ratings.gr"}) {
+    SCOPED_TRACE(example);
+    ExpectOneHash(LoadExample(example), 5, {"avx512"}, {1, 2, 7});
+  }
+}
+
 // Its sizes are those that block, pack and share work between threads.
 TEST(DeterminismTest, MlpAtItsFullSize) { ExpectOneHash(LoadExampleWithoutData("mlp.gr", 2), 2); }
 

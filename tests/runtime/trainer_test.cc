@@ -226,6 +226,32 @@ TEST(TrainerTest, WhatIsValidatedAndPredictedIsTheAverage) {
   }
 }
 
+// Two that train against each other: both gradients are those at the numbers that the step begins with, in either
+// order.
+TEST(TrainerTest, ObjectivesDifferentiateAtTheStartOfAStepAndUpdateTogether) {
+  const char* const one = "minimize (a - b) ** 2 wrt a; optimizer sgd(lr=0.125); ";
+  const char* const other = "minimize (b + a) ** 2 wrt b every 2; optimizer sgd(lr=0.25); ";
+  for (const bool swapped : {false, true}) {
+    const TestProgram loaded = LoadText(
+        absl::StrCat("model m { param a : float = 1; param b : float = 2; param c : float = 3; output a * b * c }\n",
+                     "train m { ", swapped ? other : one, swapped ? one : other, "steps 5 }\n"));
+    EXPECT_EQ(loaded.program.notes.size(), 1u) << "c is not trained";
+    for (const CompileOptions& options : {Interpreted(), CompileOptions()}) {
+      const Compiled compiled = CompileAll(loaded, options, 1);
+      ASSERT_THAT(Train(loaded.program, compiled.entries, *compiled.executable, loaded.data, nullptr, 1, {}), IsOk());
+      float a = 1, b = 2;
+      for (int step = 1; step <= 5; ++step) {
+        const float da = 2 * (a - b), db = 2 * (b + a);
+        a -= 0.125f * da;
+        if (step % 2 == 0) b -= 0.25f * db;
+      }
+      EXPECT_EQ(compiled.executable->ReadState("a").data<float>()[0], a);
+      EXPECT_EQ(compiled.executable->ReadState("b").data<float>()[0], b);
+      EXPECT_EQ(compiled.executable->ReadState("c").data<float>()[0], 3);
+    }
+  }
+}
+
 TEST(TrainerTest, ResultsDoNotDependOnHowStepsAreChunked) {
   const TestProgram loaded = LoadExample("digits.gr");
   const Compiled one = CompileAll(loaded, {}, 1), other = CompileAll(loaded, {}, 1);

@@ -53,5 +53,16 @@ TEST_F(LanguageTest, EveryProgramOfThePageIsCompiledAndWhatItClaimsIsRun) {
   EXPECT_GE(recipes, 2);
 }
 
+// The others' programs on that page were run by hand; ours is compiled.
+TEST_F(LanguageTest, TheProgramForThoseWhoComeFromElsewhereIsCompiled) {
+  const std::string page = Slurp(absl::StrCat(GRADUS_SOURCE_DIR, "/docs/coming-from.md"));
+  const size_t begin = page.find("\n```\n") + 5, end = page.find("\n```\n", begin) + 1;
+  ASSERT_LT(begin, end);
+  Write("digits.gr", page.substr(begin, end - begin));
+  const CommandResult shown = Gradus("show digits.gr --stage plan");
+  EXPECT_EQ(shown.code, 0) << shown.error;
+  EXPECT_EQ(Gradus("fmt --check digits.gr").code, 0);
+}
+
 }  // namespace
 }  // namespace gradus::tools
