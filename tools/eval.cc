@@ -65,6 +65,7 @@ void AddEval(CLI::App& gradus, Action& action) {
   verb->add_option("--data", options->data,
                    "Take every input from the array of its name instead; no other data is opened")
       ->type_name("FILE.npz");
+  AddText(*verb, options->model);
   AddSeed(*verb, options->model);
   AddCompileOptions(*verb, options->model);
   AddJson(*verb, options->model);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 
 #include "absl/strings/match.h"
@@ -91,6 +92,11 @@ void AddSeed(CLI::App& verb, ModelOptions& options) {
       ->type_name("N");
 }
 
+void AddText(CLI::App& verb, ModelOptions& options) {
+  verb.add_option("--text", options.text, "The file that text(…) of the recipe reads, instead of those that it names")
+      ->type_name("FILE");
+}
+
 void AddJson(CLI::App& verb, ModelOptions& options) {
   verb.add_flag("--json", options.json, "Print one JSON object instead of text");
 }
@@ -108,6 +114,27 @@ absl::StatusOr<std::map<std::string, std::string>> ParseSet(const std::vector<st
   }
   return values;
 }
+
+namespace {
+
+// Every text(…) of the recipe cuts this file. Its vocabulary is its own, unless the recipe takes that of another one.
+absl::Status ReplaceTexts(const std::string& file, frontend::Program& program) {
+  const std::string path = std::filesystem::absolute(file).lexically_normal().string();
+  int replaced = 0;
+  for (std::vector<frontend::DataBinding>* bindings : {&program.data, &program.validate}) {
+    for (frontend::DataBinding& binding : *bindings) {
+      for (frontend::Source& source : binding.sources) {
+        if (!source.text) continue;
+        source.path = path;
+        ++replaced;
+      }
+    }
+  }
+  if (replaced > 0) return absl::OkStatus();
+  return ir::ErrorStatus(ir::ErrorKind::kCommandLine, "--text ", file, ": the recipe reads no text(…)");
+}
+
+}  // namespace
 
 absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   Model model;
@@ -134,6 +161,7 @@ absl::StatusOr<Model> LoadModel(const ModelOptions& options) {
   }
   ASSIGN_OR_RETURN(model.program, frontend::Describe(model.module, model.lower));
   std::fputs(model.program.warnings.c_str(), stderr);
+  if (!options.text.empty()) RETURN_IF_ERROR(ReplaceTexts(options.text, model.program));
   return model;
 }
 

@@ -22,6 +22,7 @@ struct ModelOptions {
   std::vector<std::string> set;  // B=128
   int64_t threads = 0;           // 0: what the machine allows
   absl::optional<int64_t> seed;
+  std::string text;  // --text: the file that text(…) of a recipe cuts, instead of those that it names
   std::string target = "host";
   bool interpret = false;
   std::string fuse = "on";
@@ -40,6 +41,7 @@ void AddCompileOptions(CLI::App& verb, ModelOptions& options);
 CLI::Validator WholeNumber(int64_t low);
 void AddSeed(CLI::App& verb, ModelOptions& options);
 void AddJson(CLI::App& verb, ModelOptions& options);
+void AddText(CLI::App& verb, ModelOptions& options);
 
 // A file that was read: a program, or a graph that the compiler once printed.
 struct Model {

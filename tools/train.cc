@@ -190,6 +190,7 @@ void AddTrain(CLI::App& gradus, Action& action) {
           "--data", options->data,
           "Take every input from the array of its name instead; nothing else is opened, so there is no validation")
       ->type_name("FILE.npz");
+  AddText(*verb, options->model);
   verb->add_option("--load", options->load,
                    "Start from these parameters (.safetensors or .npz); what is not in there is initialised")
       ->type_name("FILE");

@@ -76,6 +76,19 @@ TEST_F(SampleTest, TheSeedDecidesAndThreadsDoNot) {
   EXPECT_EQ(two.out, text);
 }
 
+TEST_F(SampleTest, AnotherTextIsNamedOnTheCommandLine) {
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "no yes ";
+  Write("other.txt", text);
+  const CommandResult trained = Gradus("train m.gr --threads 1 --text other.txt --save w.safetensors");
+  ASSERT_EQ(trained.code, 0) << trained.error;
+  EXPECT_EQ(Sample("--prompt n --length 9 --temperature 0").substr(0, 3), "no ");
+  EXPECT_THAT(Refusal("m.gr --load w.safetensors --prompt ä"), HasSubstr("'ä' at offset 0 is none of the 6"));
+  EXPECT_EQ(Gradus("eval m.gr --load w.safetensors --text other.txt").code, 0);
+  EXPECT_THAT(Gradus(absl::StrCat("train ", Example("xor.gr"), " --text other.txt")).error,
+              HasSubstr("--text other.txt: the recipe reads no text(…)"));
+}
+
 TEST_F(SampleTest, WhatIsNoModelOfCharactersIsRefused) {
   Train();
   EXPECT_THAT(Refusal("m.gr --load w.safetensors --prompt xyz"),
