@@ -153,7 +153,7 @@ Value* Differentiator::Resolve(LoopGradient& loop, Value* value) {
   return here;
 }
 
-Statement* Differentiator::AppendRegion(std::unique_ptr<Statement> statement) {
+Statement* Differentiator::AppendRegion(std::unique_ptr<Statement> statement, ir::NameTable& inner_names) {
   statement->note = builder_.note();
   statement->section = builder_.section();
   ir::Region& region = *statement->region;
@@ -161,6 +161,13 @@ Statement* Differentiator::AppendRegion(std::unique_ptr<Statement> statement) {
   KeepNeeded(region);
   const ir::Uses uses(region);
   for (Value* yield : region.yields) NestInYield(yield, uses, statement->note);
+  // What helps to compute an adjoint is called after it, and never as the adjoint of another value.
+  for (const auto& s : region.statements) {
+    if (s->results.size() != 1 || !s->result()->name.empty() || s->note.of.empty()) continue;
+    if (ir::MayNest(*s->result(), uses.of(s->result()), statement->note)) continue;
+    if (s->op == Op::kConstant && s->result()->type.rank() == 0) continue;
+    s->result()->name = inner_names.Unique(absl::StrCat(task_.prefix, ".", BaseOf(s->note.of)));
+  }
   const auto types = ir::InferTypes(*statement);
   CHECK(types.ok()) << types.status();
   for (const ir::Type& type : *types) statement->results.push_back(std::make_unique<Value>(Value{.type = type}));
@@ -360,7 +367,7 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
   }
   const size_t stacks = stacked.size();
   builder_.SetNote(note);
-  Statement* reverse = AppendRegion(std::move(back));
+  Statement* reverse = AppendRegion(std::move(back), loop.names);
   const auto result = [&](size_t i) { return reverse->results[i].get(); };
   const std::string base = adjoint_name(BaseOf(s.result()->name));
 
@@ -466,7 +473,7 @@ void Differentiator::DifferentiateBranch(Statement& s, const std::vector<bool>& 
   back->operands = {s.operands[0]};
   back->operands.insert(back->operands.end(), loop.capture_operands.begin(), loop.capture_operands.end());
   builder_.SetNote(note);
-  Statement* backward = AppendRegion(std::move(back));
+  Statement* backward = AppendRegion(std::move(back), loop.names);
   for (size_t i = 0; i < operands.size(); ++i) {
     Contribute(s, operands[i], Expr::Of(builder_, backward->results[i].get()));
   }

@@ -107,7 +107,7 @@ class Differentiator {
   ir::Value* Resolve(LoopGradient& loop, ir::Value* value);
   ir::Value* AddParameter(LoopGradient& loop, std::vector<std::unique_ptr<ir::Value>>& to, const ir::Type& type,
                           const std::string& name);
-  ir::Statement* AppendRegion(std::unique_ptr<ir::Statement> statement);
+  ir::Statement* AppendRegion(std::unique_ptr<ir::Statement> statement, ir::NameTable& inner_names);
 
   Task task_;
   ir::Region& forward_;

@@ -144,7 +144,8 @@ std::string Wrong(const TextMateGrammar& grammar, const frontend::SourceFile& so
   std::string wrong;
   for (const frontend::SourceRange& comment : file.comments) wrong += expect(comment, "comment.line");
   const std::set<std::string> constants = {"true", "false", "none"}, operators = {"and", "or", "not"};
-  const std::set<std::string> inside = {"wrt", "every", "as", "tol", "vjp", "apply", "axis", "reverse", "checkpoint"};
+  const std::set<std::string> inside = {"wrt",  "every",   "as",         "tol",     "vjp",       "apply",
+                                        "axis", "reverse", "checkpoint", "capture", "recompute", "length"};
   int depth = 0;
   for (size_t i = 0; i + 1 < file.tokens.size(); ++i) {
     const frontend::Token& token = file.tokens[i];

@@ -244,14 +244,53 @@ TEST(LowerTest, ChecksBecomeGraphsWithLiteralInputs) {
   EXPECT_EQ(check.expectations[0].tolerance, 1e-4);
 }
 
-TEST(LowerTest, LoopsAndBranchesOfTheRunAreRefusedByName) {
-  const Module module = FromText(R"(
+std::string PredictionOf(const std::string& text) {
+  const absl::StatusOr<ir::Graph> graph = Lower(FromText(text), {}, Entry::kPredict);
+  return graph.ok() ? ir::Print(*graph) : std::string(graph.status().message());
+}
+
+TEST(LowerTest, AScanCapturesWhatItReadsAndWalksAlongItsAxis) {
+  const std::string printed = PredictionOf(R"(
     model m {
-      input x : float[3]
-      a = scan y in x axis=0 carry h = 0 { next h = h + y; yield h }
-      output x
+      input x : float[2,3]
+      param k : float = 0.5
+      ys, last = scan a in x axis=1 reverse carry h = fill(0, [2]) { h1 = h + k * a; next h = h1; yield h1 }
+      output ys, last
     })");
-  EXPECT_THAT(Lower(module, {}, Entry::kPredict), FailsWith("scan is not there yet"));
+  EXPECT_THAT(printed, testing::HasSubstr("scan a in x.T reverse carry h = broadcast(f32(0), [2]) capture k {"));
+  EXPECT_THAT(printed, testing::HasSubstr("f32[2,3] = ys.steps.T"));
+}
+
+TEST(LowerTest, ACheckpointedScanIsAScanOfChunksAndOneOfTheRest) {
+  const std::string printed = PredictionOf(R"(
+    model m {
+      input x : float[7,2]
+      ys, last = scan a in x carry h = fill(0, [2]) checkpoint every 3 { h1 = h * a; next h = h1; yield h1 }
+      output ys, last
+    })");
+  EXPECT_THAT(printed, testing::HasSubstr("a_chunk in reshape(x[0:6, :], [2, 3, 2]) carry"));
+  EXPECT_THAT(printed, testing::HasSubstr(" recompute {"));
+  EXPECT_THAT(printed, testing::HasSubstr("a in x[6:7, :] carry"));
+}
+
+TEST(LowerTest, EachStepOfAScanDrawsOtherValues) {
+  EXPECT_THAT(PredictionOf(R"(
+    model m {
+      ys = scan i in arange(4) { yield random_bits([2]) }
+      output ys
+    })"),
+              testing::HasSubstr("scan.index in"));
+}
+
+TEST(LowerTest, CondIsTwoBranchesAndAChoice) {
+  const std::string printed = PredictionOf(R"(
+    model m {
+      input x : float[2]
+      y = cond(sum(x) > 0) { yield x } else { yield 0 }
+      output y
+    })");
+  EXPECT_THAT(printed, testing::HasSubstr("branch("));
+  EXPECT_THAT(printed, testing::HasSubstr("where("));
 }
 
 }  // namespace
