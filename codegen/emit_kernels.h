@@ -31,8 +31,10 @@ void EmitWindowMax(KernelContext& kernel, const ir::Statement& statement, Pointe
 void EmitWindowArgMax(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 // `bytes` from *from to *to, which do not overlap.
 void EmitCopy(KernelContext& kernel, int64_t bytes, llvm::Value* from, llvm::Value* to);
+// `bytes` of zeros.
+void EmitZeros(KernelContext& kernel, int64_t bytes, llvm::Value* to);
 
-// A statement of any other operation than Barrier and declarations: as a region where it is one.
+// A statement of any other operation than Barrier, loops, branches and declarations: as a region where it is one.
 void EmitKernel(KernelContext& kernel, const ir::Statement& statement, Pointers operands, Pointers results);
 // Scratch of the kernel in each thread, beside the arena.
 int64_t KernelScratchBytes(const ir::Statement& statement, const ir::Target& target);

@@ -50,6 +50,19 @@ void EmitCopy(KernelContext& kernel, int64_t bytes, Value* from, Value* to) {
   });
 }
 
+void EmitZeros(KernelContext& kernel, int64_t bytes, Value* to) {
+  Builder& b = kernel.builder;
+  EmitShare(kernel, bytes, kCopyLanes, [&](Value* i, Value* mask) {
+    if (mask == nullptr) {
+      Value* zeros = llvm::Constant::getNullValue(llvm::FixedVectorType::get(b.getInt8Ty(), kCopyLanes));
+      EmitStoreElements(b, ir::DType::kU8, zeros, b.CreateGEP(b.getInt8Ty(), to, i), kCopyLanes, nullptr);
+      return;
+    }
+    EmitFor(b, i, b.getInt64(bytes), 1,
+            [&](Value* k) { b.CreateStore(b.getInt8(0), b.CreateGEP(b.getInt8Ty(), to, k)); });
+  });
+}
+
 // The operands are rows of [outer, inner] blocks that stand side by side in the rows of the result.
 void EmitConcat(KernelContext& kernel, const Statement& s, Pointers operands, Pointers results) {
   Builder& b = kernel.builder;

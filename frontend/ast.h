@@ -210,13 +210,21 @@ struct TypeExpression {
 // `[of NAME] [file:]LINE:COLUMN [alias NAME …] [arena OFFSET+BYTES …]`, any subset: where a printed statement comes
 // from. A statement of several results has one range of the arena for each of them, or `none`.
 struct Note {
+  // As ir::ArenaRange prints: OFFSET+BYTES, or in the body of a loop OFFSET+BYTES* or OFFSET+BYTES/TURN.
+  struct Place {
+    int64_t offset = 0;
+    int64_t bytes = 0;
+    bool stacked = false;
+    int64_t turn = -1;
+    friend bool operator==(const Place&, const Place&) = default;
+  };
   SourceRange range;
   std::string of;
   std::string file;
   int line = 0;  // 0: no place
   int column = 0;
   std::vector<std::string> aliases;
-  std::vector<std::optional<std::pair<int64_t, int64_t>>> arena;  // offset, bytes
+  std::vector<std::optional<Place>> arena;
 };
 
 // `dim B = 64, H = 4 * B`: one statement for each of them.

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "frontend/parser_state.h"
 
 namespace gradus::frontend {
@@ -24,6 +25,20 @@ absl::string_view OurNameOf(absl::string_view type) {
 
 bool BeginsDefinition(absl::string_view word) {
   return word == "model" || word == "train" || word == "check" || word == "fn" || word == "layer" || word == "graph";
+}
+
+// OFFSET+BYTES, OFFSET+BYTES* or OFFSET+BYTES/TURN
+std::optional<ast::Note::Place> ParsePlace(absl::string_view word) {
+  ast::Note::Place place;
+  place.stacked = absl::ConsumeSuffix(&word, "*");
+  const std::vector<absl::string_view> turn = absl::StrSplit(word, '/');
+  const std::vector<absl::string_view> parts = absl::StrSplit(turn[0], '+');
+  const bool valid = turn.size() <= (place.stacked ? 1 : 2) && parts.size() == 2 &&
+                     absl::SimpleAtoi(parts[0], &place.offset) && absl::SimpleAtoi(parts[1], &place.bytes) &&
+                     place.offset >= 0 && place.bytes >= 0;
+  if (!valid) return std::nullopt;
+  if (turn.size() == 2 && (!absl::SimpleAtoi(turn[1], &place.turn) || place.turn < 0)) return std::nullopt;
+  return place;
 }
 
 }  // namespace
@@ -378,12 +393,8 @@ std::optional<ast::Note> Parser::ParseNote() {
   }
   if (i + 1 < words.size() && words[i] == "arena") {
     for (++i; i < words.size(); ++i) {
-      const std::vector<std::string> parts = absl::StrSplit(words[i], '+');
-      int64_t offset = 0;
-      int64_t bytes = 0;
-      if (parts.size() == 2 && absl::SimpleAtoi(parts[0], &offset) && absl::SimpleAtoi(parts[1], &bytes) &&
-          offset >= 0 && bytes >= 0) {
-        note.arena.push_back(std::make_pair(offset, bytes));
+      if (std::optional<ast::Note::Place> place = ParsePlace(words[i]); place.has_value()) {
+        note.arena.push_back(*place);
       } else if (words[i] == "none") {
         note.arena.push_back(std::nullopt);
       } else {

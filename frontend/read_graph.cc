@@ -211,8 +211,9 @@ bool GraphReader::AddArena(const ast::Statement& s, ir::Statement& statement) {
     return false;
   }
   for (size_t i = 0; i < statement.results.size(); ++i) {
-    if (s.note->arena[i])
-      statement.results[i]->arena = ir::ArenaRange{s.note->arena[i]->first, s.note->arena[i]->second};
+    if (!s.note->arena[i]) continue;
+    const ast::Note::Place& place = *s.note->arena[i];
+    statement.results[i]->arena = ir::ArenaRange{place.offset, place.bytes, place.stacked, place.turn};
   }
   return true;
 }

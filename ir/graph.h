@@ -40,9 +40,15 @@ struct Note {
 
 // Where the plan puts a value: bytes of the arena. A result at the offset of a param or state is that state updated in
 // place.
+//
+// In the body of a loop a place may depend on the iteration. `1024+512*`: the index-th of the places of 512 bytes that
+// lie one after another from 1024, for index 0 of every loop around. `1024+512/2048`: a carry with two places; the last
+// iteration writes at 1024, the one before at 2048, and so on in turn.
 struct ArenaRange {
   int64_t offset = 0;
   int64_t bytes = 0;
+  bool stacked = false;
+  int64_t turn = -1;  // the offset of the other place; -1: there is none
   friend bool operator==(const ArenaRange&, const ArenaRange&) = default;
 };
 

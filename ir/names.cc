@@ -99,7 +99,9 @@ std::string Origin(const Value& value, const Uses& uses, const Origins& known) {
       return name.substr(0, name.find('\''));
     }
   }
-  return std::string(Info(definition.op).mnemonic);
+  // `scan`, `while`, `and` are words of the language.
+  if (definition.region != nullptr) return "result";
+  return Info(definition.op).family == OpFamily::kLogic ? "condition" : std::string(Info(definition.op).mnemonic);
 }
 
 }  // namespace

@@ -276,7 +276,9 @@ std::string PrintNote(const Statement& s) {
     absl::StrAppend(&note, " arena");
     for (const auto& result : s.results) {
       if (result->arena.has_value()) {
-        absl::StrAppend(&note, " ", result->arena->offset, "+", result->arena->bytes);
+        const ArenaRange& range = *result->arena;
+        absl::StrAppend(&note, " ", range.offset, "+", range.bytes, range.stacked ? "*" : "");
+        if (range.turn >= 0) absl::StrAppend(&note, "/", range.turn);
       } else {
         absl::StrAppend(&note, " none");
       }
@@ -335,7 +337,9 @@ std::string PrintRegion(const Statement& s) {
     // A region within this one stands two columns further in.
     lines.push_back(absl::StrReplaceAll(PrintInner(*statement), {{"\n", "\n  "}}));
     notes.push_back(PrintNote(*statement));
-    one_line &= statement->note.SamePosition(s.note) && statement->note.aliases.empty() &&
+    const bool placed = std::any_of(statement->results.begin(), statement->results.end(),
+                                    [](const auto& result) { return result->arena.has_value(); });
+    one_line &= statement->note.SamePosition(s.note) && statement->note.aliases.empty() && !placed &&
                 lines.back().size() < kLineWidth && lines.back().find('\n') == std::string::npos;
   }
   for (std::string& line : PrintYields(s)) {

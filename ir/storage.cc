@@ -1,6 +1,9 @@
 #include "ir/storage.h"
 
+#include <algorithm>
+
 #include "ir/check.h"
+#include "ir/control.h"
 #include "ir/region.h"
 
 namespace gradus::ir {
@@ -17,6 +20,28 @@ bool IsExecuted(const Statement& statement) {
     return !from.has_value() || from != statement.operands[0]->arena;
   }
   return !IsView(statement);
+}
+
+bool LiesInStack(const Statement& statement, size_t result) {
+  if (statement.op != Op::kScan) return false;
+  const size_t stacked = ScanView(statement).stacked;
+  if (result < stacked) return false;
+  const std::vector<Value*>& yields = statement.region->yields;
+  const Value* carried = StorageOf(yields[result]);
+  return std::any_of(yields.begin(), yields.begin() + static_cast<int64_t>(stacked),
+                     [&](const Value* yield) { return StorageOf(yield) == carried; });
+}
+
+absl::flat_hash_set<const Statement*> DependenciesOf(const Value* value) {
+  absl::flat_hash_set<const Statement*> found;
+  std::vector<const Value*> stack = {value};
+  while (!stack.empty()) {
+    const Statement* definition = stack.back()->definition;
+    stack.pop_back();
+    if (definition == nullptr || !found.insert(definition).second) continue;
+    stack.insert(stack.end(), definition->operands.begin(), definition->operands.end());
+  }
+  return found;
 }
 
 bool MayOverwrite(const Statement& statement, size_t result, const Value* operand) {

@@ -7,6 +7,7 @@
 #include "ir/convolution.h"
 #include "ir/order.h"
 #include "ir/region.h"
+#include "ir/storage.h"
 
 namespace gradus::ir {
 namespace {
@@ -32,6 +33,10 @@ bool RunsOnThreadZero(const Statement& statement) {
     CHECK(form.ok()) << form.status();
     if (form->dot != nullptr) return RunsOnOneThread(MultiplyAdds(*form->dot)) && IsSmall(ElementCount(form->space));
     return IsSmall(ElementCount(form->space));
+  }
+  if (HasBody(statement.op)) {
+    const auto& body = statement.region->statements;
+    return std::all_of(body.begin(), body.end(), [](const auto& s) { return !IsExecuted(*s) || RunsOnThreadZero(*s); });
   }
   for (const auto& result : statement.results) {
     if (!IsSmall(result->type.elements())) return false;

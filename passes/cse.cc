@@ -7,6 +7,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "ir/check.h"
+#include "passes/bodies.h"
 #include "passes/dce.h"
 
 namespace gradus::passes {
@@ -109,8 +111,10 @@ class Joiner {
 }  // namespace
 
 absl::StatusOr<bool> EliminateCommonSubexpressions(ir::Graph& graph) {
+  ASSIGN_OR_RETURN(const bool inside,
+                   InBodies(graph, [](ir::Graph& body, Statement&) { return EliminateCommonSubexpressions(body); }));
   ir::ValueMap replaced;
-  if (!Joiner(graph.body).Run(replaced)) return false;
+  if (!Joiner(graph.body).Run(replaced)) return inside;
   ir::ReplaceUses(graph, replaced);
   ir::EraseIf(graph.body, [&](const Statement& s) { return s.results.size() == 1 && replaced.contains(s.result()); });
   RemoveUnnamedDeadCode(graph);

@@ -1,6 +1,8 @@
 #include "passes/dce.h"
 
 #include "absl/container/flat_hash_set.h"
+#include "ir/storage.h"
+#include "passes/loops.h"
 
 namespace gradus::passes {
 namespace {
@@ -13,17 +15,19 @@ using ir::Value;
 // results are all alive or dead together stays whole: Fuse makes no yield that nobody reads.
 bool Sweep(ir::Region& region, absl::flat_hash_set<const Value*> live, bool only_unnamed) {
   absl::flat_hash_set<const Statement*> keep;
+  bool changed = false;
   for (auto it = region.statements.rbegin(); it != region.statements.rend(); ++it) {
-    const Statement& s = **it;
+    Statement& s = **it;
     bool alive = ir::IsDeclaration(s.op) || s.results.empty();
     for (const auto& result : s.results) {
       alive |= live.contains(result.get()) || (only_unnamed && !result->name.empty());
     }
     if (!alive) continue;
     keep.insert(&s);
+    if (ir::HasBody(s.op) && !only_unnamed) changed |= TrimBody(s, live);
     for (const Value* operand : s.operands) live.insert(operand);
   }
-  bool changed = ir::EraseIf(region, [&](const Statement& s) { return !keep.contains(&s); });
+  changed |= ir::EraseIf(region, [&](const Statement& s) { return !keep.contains(&s); });
   for (const auto& s : region.statements) {
     if (s->region == nullptr) continue;
     changed |= Sweep(*s->region, {s->region->yields.begin(), s->region->yields.end()}, only_unnamed);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "ir/check.h"
 #include "ir/interpreter.h"
+#include "passes/bodies.h"
 #include "passes/dce.h"
 
 namespace gradus::passes {
@@ -47,7 +49,7 @@ Value* FoldScalar(Rewriter& r, const Statement& s) {
 }
 
 absl::StatusOr<bool> Fold(ir::Graph& graph) {
-  bool changed = false;
+  ASSIGN_OR_RETURN(bool changed, InBodies(graph, [](ir::Graph& body, Statement&) { return Fold(body); }));
   for (const auto& s : graph.body.statements) {
     if (!MayFold(*s)) continue;
     absl::optional<ir::Tensor> value = Evaluate(*s);

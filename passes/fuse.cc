@@ -9,6 +9,7 @@
 #include "ir/check.h"
 #include "ir/cost.h"
 #include "ir/error.h"
+#include "passes/bodies.h"
 #include "passes/fuse_build.h"
 #include "passes/fuse_groups.h"
 #include "passes/fuse_order.h"
@@ -345,7 +346,8 @@ bool ReadSignsFromRelu(ir::Graph& graph) {
 
 absl::StatusOr<bool> Fuse(ir::Graph& graph, const Options& options) {
   if (!options.fuse) return false;
-  const bool changed = ReadSignsFromRelu(graph);
+  ASSIGN_OR_RETURN(bool changed, InBodies(graph, [&](ir::Graph& body, Statement&) { return Fuse(body, options); }));
+  changed |= ReadSignsFromRelu(graph);
   return Fuser(graph, options).Run() || changed;
 }
 

@@ -33,6 +33,7 @@ std::vector<Life> Liveness(const ir::Graph& graph, const std::vector<Moment>& ti
     }
     if (ir::IsDeclaration(s.op) || s.op == Op::kConstant) continue;
     for (const auto& result : s.results) {
+      if (ir::LiesInStack(s, static_cast<size_t>(result->index))) continue;
       index.emplace(result.get(), lives.size());
       lives.push_back({result.get(), timeline[i], {}});
     }

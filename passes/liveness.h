@@ -26,7 +26,7 @@ inline bool HappensBefore(const Moment& a, const Moment& b) {
   return a.phase < b.phase || (a.phase == b.phase && a.alone && b.alone && a.position < b.position);
 }
 
-// One a statement of the body.
+// One a statement of the body (that of the graph, or a lent one).
 std::vector<Moment> Timeline(const ir::Graph& graph);
 
 // The life of a value that the plan places, views of it included: it is written once, by its definition.
@@ -36,8 +36,8 @@ struct Life {
   std::vector<Moment> reads;  // in text order; an output is read at the End
 };
 
-// Every result of an executed statement, in text order. `next s = v` reads v where it copies; where v is computed in
-// the place of s is not known here: the plan leaves such values out.
+// Every result of an executed statement that has a place, in text order. `next s = v` reads v where it copies; where v
+// is computed in the place of s is not known here: the plan leaves such values out.
 std::vector<Life> Liveness(const ir::Graph& graph, const std::vector<Moment>& timeline);
 
 }  // namespace gradus::passes

@@ -13,6 +13,7 @@
 #include "ir/order.h"
 #include "ir/region.h"
 #include "ir/storage.h"
+#include "passes/bodies.h"
 #include "passes/liveness.h"
 #include "passes/updates.h"
 
@@ -23,12 +24,55 @@ using ir::Op;
 using ir::Statement;
 using ir::Value;
 
+// Where the body of a loop or branch has its values, before it is known where the body lies.
+struct BodyPlan {
+  struct Place {
+    Value* value;
+    int64_t offset;
+  };
+  // A yield that lies in a result.
+  struct Yield {
+    Value* value;
+    size_t result;
+    bool stacked = false;
+    int64_t turn = -1;
+  };
+  int64_t bytes = 0;
+  std::vector<Place> temporaries;
+  std::vector<Yield> yields;
+  struct Inner;
+  std::vector<Inner> inner;
+};
+struct BodyPlan::Inner {
+  Statement* holder;
+  BodyPlan plan;
+  int64_t offset = 0;
+};
+
+// Writes the places into the body, which begins at `base`; those of its results are known.
+void PlaceBody(const Statement& holder, const BodyPlan& plan, int64_t base) {
+  for (const BodyPlan::Place& place : plan.temporaries) {
+    place.value->arena = ir::ArenaRange{base + place.offset, place.value->type.bytes().value()};
+  }
+  for (const BodyPlan::Yield& yield : plan.yields) {
+    const auto& result = holder.results[yield.result]->arena;
+    CHECK(result.has_value()) << "a result of a loop has no place";
+    yield.value->arena = ir::ArenaRange{result->offset, yield.value->type.bytes().value(), yield.stacked,
+                                        yield.turn < 0 ? -1 : base + yield.turn};
+  }
+  for (const auto& s : holder.region->statements) {
+    if (ir::IsView(*s)) s->result()->arena = s->operands[0]->arena;
+  }
+  for (const BodyPlan::Inner& inner : plan.inner) PlaceBody(*inner.holder, inner.plan, base + inner.offset);
+}
+
 // Values that share one place because each is computed over the one before.
 struct Buffer {
   std::vector<const Value*> values;
   int64_t bytes = 0, aligned = 0;
   Moment written;
   int64_t offset = -1;
+  BodyPlan::Inner* body = nullptr;  // what the body of a loop needs while its statement runs
   // The latest statements that touch it, and those before them: by thread 0 alone, and by any thread. Earlier ones are
   // over when these are.
   struct Latest {
@@ -56,9 +100,17 @@ int64_t Aligned(int64_t bytes) { return ir::Size(bytes).RoundedUpTo(ir::kArenaAl
 
 class Planner {
  public:
-  explicit Planner(ir::Graph& graph) : graph_(graph), timeline_(Timeline(graph)) {}
+  // Of the body of a graph, or of a lent one with the statement that holds it.
+  explicit Planner(ir::Graph& graph, const Statement* holder = nullptr)
+      : graph_(graph), holder_(holder), timeline_(Timeline(graph)) {
+    loops_ = holder != nullptr && holder->op != Op::kBranch;
+    const auto& statements = graph.body.statements;
+    barriers_ = static_cast<int>(
+        std::count_if(statements.begin(), statements.end(), [](const auto& s) { return s->op == Op::kBarrier; }));
+  }
 
   absl::Status Run() {
+    RETURN_IF_ERROR(PlanInner());
     ir::Size end = 0;
     for (const auto& s : graph_.body.statements) {
       for (const auto& result : s->results) result->arena.reset();
@@ -81,11 +133,100 @@ class Planner {
     for (const auto& s : graph_.body.statements) {
       if (ir::IsView(*s)) s->result()->arena = s->operands[0]->arena;
     }
-    graph_.scratch_bytes = Scratch();
+    for (const BodyPlan::Inner& inner : inner_) PlaceBody(*inner.holder, inner.plan, inner.offset);
+    graph_.scratch_bytes = Scratch(graph_.body);
     return absl::OkStatus();
   }
 
+  absl::StatusOr<BodyPlan> RunBody() {
+    RETURN_IF_ERROR(PlanInner());
+    for (const auto& s : graph_.body.statements) {
+      for (const auto& result : s->results) result->arena.reset();
+    }
+    BodyPlan plan;
+    const int64_t turns = PlaceYields(plan);
+    MakeBuffers();
+    ASSIGN_OR_RETURN(plan.bytes, PlaceBuffers(turns));
+    for (const Buffer& buffer : buffers_) {
+      for (const Value* value : buffer.values) plan.temporaries.push_back({const_cast<Value*>(value), buffer.offset});
+    }
+    plan.inner = std::move(inner_);
+    return plan;
+  }
+
  private:
+  // Bodies come before what is around them: they say how many bytes they need.
+  absl::Status PlanInner() {
+    const auto& statements = graph_.body.statements;
+    for (const auto& s : statements) {
+      if (!ir::HasBody(s->op)) continue;
+      LentBody body(graph_, *s);
+      ASSIGN_OR_RETURN(BodyPlan plan, Planner(body.graph(), s.get()).RunBody());
+      inner_.push_back({s.get(), std::move(plan)});
+    }
+    return absl::OkStatus();
+  }
+
+  // In a loop: the same thing in the iteration that follows.
+  Moment InNextIteration(const Moment& moment) const {
+    return {moment.position + static_cast<int>(timeline_.size()), moment.phase + barriers_, moment.alone};
+  }
+
+  // Whether two buffers may share bytes, in this iteration and where it meets the next.
+  bool AreDisjoint(const Buffer& a, const Buffer& b) const {
+    const auto before = [&](const Buffer& first, const Buffer& second) {
+      return first.OverBefore(second.written) && (!loops_ || second.OverBefore(InNextIteration(first.written)));
+    };
+    return before(a, b) || before(b, a);
+  }
+
+  // Yields lie in results; a carry that cannot be written over the one before has a second place. Returns the bytes of
+  // those.
+  int64_t PlaceYields(BodyPlan& plan) {
+    const size_t carries = holder_->op == Op::kBranch ? 0 : static_cast<size_t>(holder_->Int("carries"));
+    const size_t first_carry = holder_->op == Op::kScan ? static_cast<size_t>(holder_->Int("sequences")) : 0;
+    const size_t predicate = holder_->op == Op::kWhile ? 1 : 0, first_next = graph_.outputs.size() - carries;
+    absl::flat_hash_set<const Value*> stacked;
+    int64_t turns = 0;
+    for (size_t i = predicate; i < graph_.outputs.size(); ++i) {
+      auto* value = const_cast<Value*>(ir::StorageOf(graph_.outputs[i].value));
+      if (i >= first_next && stacked.contains(value)) continue;
+      BodyPlan::Yield yield{value, i - predicate};
+      const int64_t bytes = value->type.bytes().value();
+      if (i < first_next) {
+        yield.stacked = holder_->op == Op::kScan;
+        stacked.insert(value);
+      } else if (!MayReplaceCarry(graph_.body.statements[first_carry + i - first_next]->result(), value)) {
+        yield.turn = turns;
+        turns += Aligned(bytes);
+      }
+      value->arena = ir::ArenaRange{0, bytes};
+      plan.yields.push_back(yield);
+    }
+    return turns;
+  }
+
+  // Whether everyone who reads the carry has done so when its next value is written, which may be over it.
+  bool MayReplaceCarry(const Value* carry, const Value* next) const {
+    if (holder_->op == Op::kScan && holder_->Int("length") == 1) return true;
+    if (CarriesInPlace({{carry, next}}).empty()) return false;
+    if (holder_->op == Op::kWhile) {
+      const Value* predicate = graph_.outputs[0].value;
+      if (ir::StorageOf(predicate) == carry || ir::DependenciesOf(predicate).contains(next->definition)) return false;
+    }
+    const auto& statements = graph_.body.statements;
+    size_t writer = 0;
+    while (statements[writer].get() != next->definition) ++writer;
+    for (size_t i = 0; i < statements.size(); ++i) {
+      if (i == writer || ir::IsView(*statements[i])) continue;
+      const auto& operands = statements[i]->operands;
+      const bool reads = std::any_of(operands.begin(), operands.end(),
+                                     [&](const Value* operand) { return ir::StorageOf(operand) == carry; });
+      if (reads && !HappensBefore(timeline_[i], timeline_[writer])) return false;
+    }
+    return true;
+  }
+
   static absl::Status TooLarge() {
     return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kArenaLimit,
                            "the arena would overflow 63 bits of bytes");
@@ -136,6 +277,14 @@ class Planner {
       buffers_.back().Touch(life.written);
       for (const Moment& read : life.reads) buffers_.back().Touch(read);
     }
+    for (BodyPlan::Inner& inner : inner_) {
+      const auto& statements = graph_.body.statements;
+      size_t at = 0;
+      while (statements[at].get() != inner.holder) ++at;
+      buffers_.push_back({{}, inner.plan.bytes, 0, timeline_[at]});
+      buffers_.back().Touch(timeline_[at]);
+      buffers_.back().body = &inner;
+    }
   }
 
   // The buffer of an operand that this statement is the last to touch and that the result may be written over.
@@ -156,6 +305,11 @@ class Planner {
       const bool taken =
           std::any_of(s.results.begin(), s.results.end(), [&](const auto& r) { return same_bytes(r.get()); });
       if (viewed || taken) continue;
+      // In a loop the next iteration begins this buffer anew.
+      const auto over = [&](const Moment& moment) {
+        return !loops_ || HappensBefore(moment, InNextIteration(buffer.written));
+      };
+      if (!over(life.written) || !std::all_of(life.reads.begin(), life.reads.end(), over)) continue;
       const bool last = buffer.alone.OverUntil(life.written) && buffer.shared.OverUntil(life.written);
       if (last && ir::MayOverwrite(s, life.value->index, operand)) return found->second;
     }
@@ -174,11 +328,12 @@ class Planner {
       buffer.aligned = Aligned(buffer.bytes);
       int64_t offset = begin;
       for (const Buffer* other : placed) {
-        if (other->OverBefore(buffer.written) || buffer.OverBefore(other->written)) continue;
+        if (AreDisjoint(*other, buffer)) continue;
         if (offset + buffer.aligned <= other->offset) break;
         offset = std::max(offset, other->offset + other->aligned);
       }
       buffer.offset = offset;
+      if (buffer.body != nullptr) buffer.body->offset = offset;
       const ir::Size limit = ir::Size(offset) + ir::Size(buffer.aligned);
       if (!limit.ok()) return TooLarge();
       end = std::max(end.value(), limit.value());
@@ -189,9 +344,10 @@ class Planner {
     return end.value();
   }
 
-  int64_t Scratch() const {
+  int64_t Scratch(const ir::Region& region) const {
     int64_t scratch = 0;
-    for (const auto& s : graph_.body.statements) {
+    for (const auto& s : region.statements) {
+      if (ir::HasBody(s->op)) scratch = std::max(scratch, Scratch(*s->region));
       if (s->op == Op::kConvolution || s->op == Op::kConvolutionWeights) {
         scratch = std::max(scratch, ir::ConvolutionScratchBytes(*s, *graph_.target));
       }
@@ -209,15 +365,24 @@ class Planner {
   }
 
   ir::Graph& graph_;
+  const Statement* holder_;
+  bool loops_ = false;
+  int barriers_ = 0;
   std::vector<Moment> timeline_;
+  std::vector<BodyPlan::Inner> inner_;
   std::vector<Buffer> buffers_;
 };
 
+void AddRanges(const ir::Region& region, std::vector<absl::optional<ir::ArenaRange>>& ranges) {
+  for (const auto& s : region.statements) {
+    for (const auto& result : s->results) ranges.push_back(result->arena);
+    if (ir::HasBody(s->op)) AddRanges(*s->region, ranges);
+  }
+}
+
 std::vector<absl::optional<ir::ArenaRange>> Ranges(const ir::Graph& graph) {
   std::vector<absl::optional<ir::ArenaRange>> ranges;
-  for (const auto& s : graph.body.statements) {
-    for (const auto& result : s->results) ranges.push_back(result->arena);
-  }
+  AddRanges(graph.body, ranges);
   return ranges;
 }
 
@@ -229,97 +394,6 @@ absl::StatusOr<bool> PlanMemory(ir::Graph& graph) {
   const int64_t arena = graph.arena_bytes, scratch = graph.scratch_bytes;
   RETURN_IF_ERROR(Planner(graph).Run());
   return Ranges(graph) != before || graph.arena_bytes != arena || graph.scratch_bytes != scratch;
-}
-
-MemoryReport ReportMemory(const ir::Graph& graph) {
-  MemoryReport report;
-  report.arena_bytes = graph.arena_bytes;
-  report.scratch_bytes = graph.scratch_bytes;
-  absl::flat_hash_set<int64_t> states;
-  for (const auto& s : graph.body.statements) {
-    if (s->op != Op::kParam && s->op != Op::kState) continue;
-    states.insert(s->result()->arena->offset);
-    report.state_bytes = s->result()->arena->offset + Aligned(s->result()->arena->bytes);
-  }
-  report.temporary_bytes = report.arena_bytes - report.state_bytes;
-  const std::vector<Moment> timeline = Timeline(graph);
-  std::vector<int> first_of_phase, last_of_phase;
-  for (const Moment& moment : timeline) {
-    if (moment.phase == static_cast<int>(first_of_phase.size())) {
-      first_of_phase.push_back(moment.position);
-      last_of_phase.push_back(moment.position);
-    }
-    last_of_phase[moment.phase] = moment.position;
-  }
-  const auto end_of = [&](const Moment& moment, bool alone) {
-    if (moment.phase >= static_cast<int>(last_of_phase.size())) return static_cast<int>(timeline.size()) - 1;
-    return alone && moment.alone ? moment.position : last_of_phase[moment.phase];
-  };
-  // When a value is live, as the statements of thread 0 see it and as those of all threads do; what is computed in the
-  // place of another counts once.
-  struct Span {
-    int64_t offset, bytes;
-    int first, last;
-    const Value* value;
-  };
-  std::vector<Span> spans[2];
-  std::vector<int64_t> bytes[2];
-  for (const bool alone : {false, true}) {
-    for (const Life& life : Liveness(graph, timeline)) {
-      if (states.contains(life.value->arena->offset)) continue;
-      Span span{life.value->arena->offset, life.value->arena->bytes,
-                alone && life.written.alone ? life.written.position : first_of_phase[life.written.phase],
-                end_of(life.written, alone), life.value};
-      for (const Moment& read : life.reads) span.last = std::max(span.last, end_of(read, alone));
-      spans[alone].push_back(span);
-    }
-    std::vector<Span> sorted = spans[alone];
-    std::stable_sort(sorted.begin(), sorted.end(), [](const Span& a, const Span& b) {
-      return a.offset != b.offset ? a.offset < b.offset : a.first < b.first;
-    });
-    std::vector<int64_t>& growth = bytes[alone];
-    growth.assign(timeline.size() + 1, 0);
-    int64_t offset = -1;
-    int counted = -1;  // as far as the bytes at this offset are counted
-    for (const Span& span : sorted) {
-      if (span.offset != offset) counted = -1;
-      offset = span.offset;
-      if (span.last <= counted) continue;
-      growth[std::max(span.first, counted + 1)] += Aligned(span.bytes);
-      growth[span.last + 1] -= Aligned(span.bytes);
-      counted = span.last;
-    }
-    for (size_t i = 1; i < growth.size(); ++i) growth[i] += growth[i - 1];
-  }
-  int peak = -1;
-  for (size_t i = 0; i < timeline.size(); ++i) {
-    if (!ir::IsExecuted(*graph.body.statements[i]) || bytes[timeline[i].alone][i] <= report.live_bytes) continue;
-    report.live_bytes = bytes[timeline[i].alone][i];
-    peak = static_cast<int>(i);
-  }
-  if (peak < 0) return report;
-  const Statement& s = *graph.body.statements[peak];
-  report.peak = s.op == Op::kNext ? absl::StrCat("next ", s.operands[0]->name) : s.results.front()->name;
-  absl::flat_hash_set<int64_t> offsets;
-  for (const Span& span : spans[timeline[peak].alone]) {
-    if (span.first > peak || span.last < peak || !offsets.insert(span.offset).second) continue;
-    report.live.push_back({span.value->name, span.offset, span.bytes});
-  }
-  std::stable_sort(report.live.begin(), report.live.end(),
-                   [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
-  return report;
-}
-
-std::string ToString(const MemoryReport& report) {
-  std::string text =
-      absl::StrCat("arena      ", report.arena_bytes, " bytes\n  state    ", report.state_bytes, "\n  values   ",
-                   report.temporary_bytes, "\nscratch    ", report.scratch_bytes, " bytes a thread\n");
-  if (report.live.empty()) return text;
-  absl::StrAppend(&text, "peak       ", report.live_bytes, " bytes of values at ", report.peak, ":\n");
-  for (const auto& entry : report.live) {
-    absl::StrAppend(&text, "  ", entry.name, "  ", entry.bytes, " at ", entry.offset, "\n");
-  }
-  return text;
 }
 
 }  // namespace gradus::passes

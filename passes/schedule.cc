@@ -8,9 +8,12 @@
 #include "absl/types/optional.h"
 #include "ir/builder.h"
 #include "ir/check.h"
+#include "ir/control.h"
 #include "ir/region.h"
 #include "ir/storage.h"
 #include "ir/threads.h"
+#include "passes/bodies.h"
+#include "passes/copies.h"
 #include "passes/fuse_build.h"
 #include "passes/updates.h"
 
@@ -26,41 +29,6 @@ constexpr int64_t kLittle = 64;
 
 bool IsScalarLiteral(const Statement& s) { return s.op == Op::kConstant && s.result()->type.rank() == 0; }
 
-// `fused(v) { yield v }` before `position`: a copy of v.
-Value* InsertCopy(ir::Builder& builder, Value* source, const Statement* position) {
-  auto copy = std::make_unique<Statement>();
-  copy->op = Op::kFused;
-  if (position != nullptr) copy->section = position->section;
-  if (position != nullptr) copy->note = position->note;
-  copy->operands = {source};
-  copy->region = std::make_unique<ir::Region>();
-  copy->region->parameters.push_back(std::make_unique<Value>(Value{.type = source->type, .name = source->name}));
-  copy->region->yields.push_back(copy->region->parameters.front().get());
-  copy->results.push_back(std::make_unique<Value>(Value{.type = source->type}));
-  builder.InsertBefore(position);
-  return builder.Append(std::move(copy))->result();
-}
-
-// A `next` or an output that reads the old value of a state that changes in this step reads a copy of it.
-void CopyChangingStates(ir::Graph& graph) {
-  absl::flat_hash_set<const Value*> changing;
-  std::vector<Statement*> nexts;
-  for (const auto& s : graph.body.statements) {
-    if (s->op != Op::kNext) continue;
-    changing.insert(s->operands[0]);
-    nexts.push_back(s.get());
-  }
-  ir::Builder builder(graph);
-  for (Statement* next : nexts) {
-    const Value* stored = ir::StorageOf(next->operands[1]);
-    if (stored == next->operands[0] || !changing.contains(stored)) continue;
-    next->operands[1] = InsertCopy(builder, next->operands[1], next);
-  }
-  for (ir::Output& output : graph.outputs) {
-    if (changing.contains(ir::StorageOf(output.value))) output.value = InsertCopy(builder, output.value, nullptr);
-  }
-}
-
 // What stands where: statements, barriers as null.
 std::vector<const Statement*> Order(const ir::Graph& graph) {
   std::vector<const Statement*> order;
@@ -73,6 +41,7 @@ struct Item {
   std::vector<std::unique_ptr<Statement>> statements;  // the last one is what happens
   bool executed = false;                               // a kernel or a copying `next`
   bool alone = false;                                  // on thread 0
+  bool test = false;                                   // no statement: every thread looks whether a `while` ends
   std::vector<size_t> users;                           // items that come later
   int waiting = 0;                                     // items that come earlier
   std::vector<const Value*> reads;                     // storages
@@ -81,9 +50,24 @@ struct Item {
 
 class Scheduler {
  public:
-  Scheduler(ir::Graph& graph, int64_t threads) : graph_(graph), threads_(threads) {
-    updates_ = InPlaceUpdates(graph);
+  // Of the body of a graph, or of a lent one with the statement that holds it.
+  Scheduler(ir::Graph& graph, int64_t threads, const Statement* holder) : graph_(graph), threads_(threads) {
+    if (holder != nullptr) {
+      yields_.emplace(graph, *holder);
+      loops_ = holder->op != Op::kBranch;
+      updates_ = CarriesInPlace(yields_->carried);
+      for (const Value* stacked : yields_->results) updates_.erase(stacked);
+      if (yields_->predicate != nullptr) {
+        // Where the loop ends, the carries are those from before.
+        for (const Statement* s : ir::DependenciesOf(yields_->predicate)) {
+          for (const auto& result : s->results) updates_.erase(result.get());
+        }
+      }
+    } else {
+      updates_ = InPlaceUpdates(graph);
+    }
     MakeItems();
+    if (yields_.has_value() && yields_->predicate != nullptr) MakeTest(yields_->predicate);
     IndexItems();
     FindReadersOfStates();
     for (const Item& item : items_) {
@@ -102,15 +86,18 @@ class Scheduler {
       if (NeedsBarrier(items_[i])) {
         auto barrier = std::make_unique<Statement>();
         barrier->op = Op::kBarrier;
-        barrier->section = items_[i].statements.back()->section;
+        if (!items_[i].test) barrier->section = items_[i].statements.back()->section;
         out.push_back(std::move(barrier));
         written_.clear();
         read_.clear();
         good_.merge(blocked_);
+        fresh_ = true;
+        any_barrier_ = true;
         continue;
       }
       for (std::set<size_t>* ready : {&good_, &dear_, &blocked_}) ready->erase(i);
       Take(i);
+      if (!any_barrier_) first_.push_back(i);
       for (size_t user : items_[i].users) {
         if (--items_[user].waiting == 0) MakeReady(user);
       }
@@ -118,6 +105,10 @@ class Scheduler {
       ++taken_;
     }
     CHECK(taken_ == items_.size()) << "statements wait for each other";
+    if (loops_ && ClashesWithNextIteration()) {
+      out.push_back(std::make_unique<Statement>());
+      out.back()->op = Op::kBarrier;
+    }
     graph_.body.statements = std::move(out);
   }
 
@@ -149,6 +140,8 @@ class Scheduler {
         if (item.executed) item.writes.push_back(s->operands[0]);
       }
       item.alone = item.executed && ir::RunsOnThreadZero(*s);
+      // What the body of a loop keeps for itself: its first yield stands for it.
+      if (ir::HasBody(s->op)) item.writes.push_back(s->region->yields[0]);
       for (const auto& result : s->results) {
         item_of.emplace(result.get(), index);
         if (!item.executed) continue;
@@ -170,6 +163,51 @@ class Scheduler {
     items_.back().statements = std::move(literals);
   }
 
+  // What the predicate depends on comes before the test, everything else after it.
+  void MakeTest(const Value* predicate) {
+    const size_t test = items_.size();
+    Item item;
+    item.executed = item.test = true;
+    item.alone = std::all_of(items_.begin(), items_.end(), [](const Item& i) { return !i.executed || i.alone; });
+    item.reads = {ir::StorageOf(predicate)};
+    const absl::flat_hash_set<const Statement*> before = ir::DependenciesOf(predicate);
+    for (size_t i = 0; i < test; ++i) {
+      const Statement& s = *items_[i].statements.back();
+      if (before.contains(&s)) {
+        items_[i].users.push_back(test);
+        ++item.waiting;
+      } else if (!ir::IsDeclaration(s.op)) {
+        item.users.push_back(i);
+        ++items_[i].waiting;
+      }
+    }
+    items_.push_back(std::move(item));
+  }
+
+  // Whether a thread that begins an iteration before the others have ended the last one may disturb them, or miss what
+  // they write.
+  bool ClashesWithNextIteration() {
+    if (threads_ <= 1) return false;
+    const auto carry_over = [](absl::flat_hash_map<const Value*, bool>& done, const Value* from, const Value* to) {
+      const auto found = done.find(from);
+      if (found == done.end()) return;
+      const bool alone = found->second;
+      Mark(done, to, alone);
+    };
+    for (const auto& [parameter, next] : yields_->carried) {
+      carry_over(written_, next, parameter);
+      // The next value may be written where this one is read.
+      if (!yields_->results.contains(next)) carry_over(read_, parameter, next);
+    }
+    // What is stacked is written at another index then.
+    for (const Value* stacked : yields_->results) {
+      written_.erase(stacked);
+      read_.erase(stacked);
+    }
+    fresh_ = false;
+    return std::any_of(first_.begin(), first_.end(), [&](size_t i) { return NeedsBarrier(items_[i]); });
+  }
+
   bool IsInPlace(const Statement& next) const {
     const auto found = updates_.find(next.operands[1]);
     return found != updates_.end() && found->second == next.operands[0];
@@ -180,6 +218,7 @@ class Scheduler {
     for (size_t i = 0; i < items_.size(); ++i) {
       for (const Value* value : items_[i].reads) readers_of_[value].push_back(i);
       for (const Value* value : items_[i].writes) writers_of_[value].push_back(i);
+      if (items_[i].test) continue;
       const Statement& s = *items_[i].statements.back();
       if (s.op == Op::kNext) next_of_.emplace(s.operands[0], i);
     }
@@ -190,8 +229,9 @@ class Scheduler {
   void FindReadersOfStates() {
     std::vector<std::pair<const Value*, size_t>> writers;  // of states, in the order of their declarations
     for (const Item& declaration : items_) {
+      if (declaration.test) continue;
       const Statement& s = *declaration.statements.back();
-      if (s.op != Op::kParam && s.op != Op::kState) continue;
+      if (!ir::IsDeclaration(s.op)) continue;
       for (size_t i : writers_of_[s.result()]) writers.emplace_back(s.result(), i);
     }
     // An update that is given up becomes a copy, which is looked at then.
@@ -200,6 +240,17 @@ class Scheduler {
       std::vector<size_t> readers;
       for (size_t i : readers_of_[state]) {
         if (i != writer && items_[i].executed) readers.push_back(i);
+      }
+      if (yields_.has_value()) {
+        // A carry has a second place if need be, so nobody waits for a reader that the new value does not wait for
+        // anyway.
+        const bool all_before =
+            std::all_of(readers.begin(), readers.end(), [&](size_t r) { return Later(r).contains(writer); });
+        if (!all_before) {
+          auto& writes = items_[writer].writes;
+          writes.erase(std::find(writes.begin(), writes.end(), state));
+        }
+        continue;
       }
       const absl::flat_hash_set<size_t> later = Later(writer);
       const bool circle = std::any_of(readers.begin(), readers.end(), [&](size_t r) { return later.contains(r); });
@@ -246,6 +297,8 @@ class Scheduler {
 
   bool NeedsBarrier(const Item& item) const {
     if (threads_ <= 1 || !item.executed) return false;
+    // Behind it every thread finds the predicate, and before it none changes what the predicate was computed from.
+    if (item.test) return !item.alone && !fresh_;
     const auto clashes = [&](const absl::flat_hash_map<const Value*, bool>& done, const Value* value) {
       const auto found = done.find(value);
       return found != done.end() && !(found->second && item.alone);
@@ -261,7 +314,7 @@ class Scheduler {
 
   // Bytes of temporaries that come to life, less those that die.
   int64_t Growth(const Item& item) const {
-    if (!item.executed) return 0;
+    if (!item.executed || item.test) return 0;
     int64_t bytes = 0;
     for (const auto& result : item.statements.back()->results) {
       if (!updates_.contains(result.get())) bytes += result->type.bytes().value();
@@ -299,17 +352,21 @@ class Scheduler {
       }
     }
     if (!item.executed) return;
-    // Once a thread other than 0 takes part, it stays so until the barrier.
-    const auto mark = [&](absl::flat_hash_map<const Value*, bool>& done, const Value* value) {
-      const auto [entry, fresh] = done.emplace(value, item.alone);
-      if (!fresh) entry->second = entry->second && item.alone;
-    };
-    for (const Value* value : item.reads) mark(read_, value);
-    for (const Value* value : item.writes) mark(written_, value);
+    fresh_ = false;
+    for (const Value* value : item.reads) Mark(read_, value, item.alone);
+    for (const Value* value : item.writes) Mark(written_, value, item.alone);
+  }
+
+  // Once a thread other than 0 takes part, it stays so until the barrier.
+  static void Mark(absl::flat_hash_map<const Value*, bool>& done, const Value* value, bool alone) {
+    const auto [entry, fresh] = done.emplace(value, alone);
+    if (!fresh) entry->second = entry->second && alone;
   }
 
   ir::Graph& graph_;
   int64_t threads_;
+  absl::optional<Yields> yields_;  // of a lent body
+  bool loops_ = false;
   absl::flat_hash_map<const Value*, const Value*> updates_;
   std::vector<Item> items_;
   absl::flat_hash_map<const Value*, std::vector<size_t>> readers_of_, writers_of_;
@@ -320,18 +377,40 @@ class Scheduler {
   std::set<size_t> good_, dear_, blocked_;
   // Storages since the last barrier; true: by statements of thread 0 alone.
   absl::flat_hash_map<const Value*, bool> written_, read_;
+  bool fresh_ = false;  // nothing is executed since the last barrier
+  bool any_barrier_ = false;
+  std::vector<size_t> first_;  // items before the first barrier
   size_t taken_ = 0;
 };
+
+// Of the body of a graph, or of a lent one with the statement that holds it. Whether the order changed.
+bool ScheduleStatements(ir::Graph& graph, const Options& options, const Statement* holder) {
+  const std::vector<const Statement*> before = Order(graph);
+  if (holder != nullptr) {
+    CopyYields(graph, *holder);
+  } else {
+    CopyChangingStates(graph);
+  }
+  ReadLastFromStack(graph);
+  const bool named = NameValues(graph, [](const Value& value) { return !IsScalarLiteral(*value.definition); });
+  Scheduler(graph, options.threads, holder).Run();
+  return Order(graph) != before || named;
+}
+
+absl::StatusOr<bool> ScheduleBody(ir::Graph& body, const Statement& holder, const Options& options) {
+  ASSIGN_OR_RETURN(const bool changed,
+                   InBodies(body, [&](ir::Graph& inner, Statement& s) { return ScheduleBody(inner, s, options); }));
+  return ScheduleStatements(body, options, &holder) || changed;
+}
 
 }  // namespace
 
 absl::StatusOr<bool> Schedule(ir::Graph& graph, const Options& options) {
-  const std::vector<const Statement*> before = Order(graph);
-  CopyChangingStates(graph);
-  const bool named = NameValues(graph, [](const Value& value) { return !IsScalarLiteral(*value.definition); });
-  Scheduler(graph, options.threads).Run();
-  const bool changed =
-      named || Order(graph) != before || graph.target != options.target || graph.threads != options.threads;
+  ASSIGN_OR_RETURN(const bool inside, InBodies(graph, [&](ir::Graph& body, Statement& holder) {
+                     return ScheduleBody(body, holder, options);
+                   }));
+  const bool ordered = ScheduleStatements(graph, options, nullptr);
+  const bool changed = inside || ordered || graph.target != options.target || graph.threads != options.threads;
   graph.target = options.target;
   graph.threads = options.threads;
   return changed;

@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "ir/check.h"
+#include "passes/bodies.h"
 #include "passes/dce.h"
 #include "passes/fold.h"
+#include "passes/loops.h"
 #include "passes/simplify_rules.h"
 
 namespace gradus::passes {
@@ -102,11 +104,14 @@ class Round {
 }  // namespace
 
 absl::StatusOr<bool> Simplify(ir::Graph& graph) {
-  bool changed = false;
+  const bool loops = SimplifyLoops(graph);
+  ASSIGN_OR_RETURN(bool changed, InBodies(graph, [](ir::Graph& body, Statement&) { return Simplify(body); }));
+  changed |= loops;
   // Every round shrinks or straightens a chain; long programs settle after three or four.
   for (int round = 0; round < 32; ++round) {
     if (!Round(graph).Run()) break;
     RemoveUnnamedDeadCode(graph);
+    SimplifyLoops(graph);  // an operand may have become a literal
     changed = true;
   }
   return changed;

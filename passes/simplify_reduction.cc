@@ -69,16 +69,47 @@ Value* SimplifyDot(Rewriter& r, const Statement& s) {
   return r.builder.Emit(Op::kDot, operands, {spec, s.Text("order")});
 }
 
+// A product that nobody else reads and whose sums have no order yet.
+const Statement* FreeDot(const Rewriter& r, const Value* value) {
+  const Statement* dot = As(value, Op::kDot);
+  return dot != nullptr && r.HasOneUse(value) && dot->Text("order").empty() ? dot : nullptr;
+}
+
 // (a @ b).T = b.T @ a.T
-Value* TransposeOfDot(Rewriter& r, const Statement& s) {
-  const Statement* dot = As(s.operands[0], Op::kDot);
-  if (dot == nullptr || !r.HasOneUse(s.operands[0]) || !dot->Text("order").empty()) return nullptr;
-  const std::vector<std::string> sides = absl::StrSplit(dot->Text("spec"), "->");
+Value* Transposed(Rewriter& r, const Statement& dot, const ir::Ints& axes) {
+  const std::vector<std::string> sides = absl::StrSplit(dot.Text("spec"), "->");
   const std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
   std::string result;
-  for (int64_t axis : s.IntList("axes")) result += sides[1][axis];
+  for (int64_t axis : axes) result += sides[1][axis];
   const std::string spec = ir::CanonicalSpec(absl::StrCat(letters[1], ",", letters[0], "->", result));
-  return r.builder.Emit(Op::kDot, {dot->operands[1], dot->operands[0]}, {spec, std::string()});
+  return r.builder.Emit(Op::kDot, {dot.operands[1], dot.operands[0]}, {spec, std::string()});
+}
+
+Value* TransposeOfDot(Rewriter& r, const Statement& s) {
+  const Statement* dot = FreeDot(r, s.operands[0]);
+  return dot == nullptr ? nullptr : Transposed(r, *dot, s.IntList("axes"));
+}
+
+// (a @ b + v).T = (a @ b).T + v where v lies along the last axis and that stays last: the product of what a scan walks
+// along is computed in the order of the walk.
+Value* TransposeOfBiasedDot(Rewriter& r, const Statement& s) {
+  const Statement* outer = s.operands[0]->definition;
+  if (outer == nullptr || !ir::IsElementwise(outer->op) || !r.HasOneUse(s.operands[0])) return nullptr;
+  const ir::Ints& axes = s.IntList("axes");
+  if (axes.empty() || axes.back() != static_cast<int64_t>(axes.size()) - 1) return nullptr;
+  std::vector<Value*> operands = outer->operands;
+  size_t products = 0;
+  for (Value* operand : operands) {
+    if (operand->type.rank() <= 1) continue;
+    if (FreeDot(r, operand) == nullptr) return nullptr;
+    if (operand->type.shape != outer->result()->type.shape) return nullptr;
+    ++products;
+  }
+  if (products != 1) return nullptr;
+  for (Value*& operand : operands) {
+    if (operand->type.rank() > 1) operand = Transposed(r, *operand->definition, axes);
+  }
+  return r.builder.Emit(outer->op, operands, outer->attributes);
 }
 
 }  // namespace
@@ -86,7 +117,10 @@ Value* TransposeOfDot(Rewriter& r, const Statement& s) {
 Value* SimplifyReduction(Rewriter& r, const Statement& s) {
   if (ir::IsReduction(s.op)) return SimplifyReduce(r, s);
   if (s.op == Op::kDot) return SimplifyDot(r, s);
-  if (s.op == Op::kTranspose) return TransposeOfDot(r, s);
+  if (s.op == Op::kTranspose) {
+    Value* moved = TransposeOfDot(r, s);
+    return moved != nullptr ? moved : TransposeOfBiasedDot(r, s);
+  }
   return nullptr;
 }
 

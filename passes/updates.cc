@@ -1,5 +1,7 @@
 #include "passes/updates.h"
 
+#include <algorithm>
+
 #include "absl/container/flat_hash_set.h"
 #include "ir/storage.h"
 
@@ -8,6 +10,28 @@ namespace gradus::passes {
 using ir::Op;
 using ir::Statement;
 using ir::Value;
+
+namespace {
+
+// Whether the statement of `value` reads `old`, if at all, only at the index that it computes.
+bool ReadsAtOwnIndex(const Value* value, const Value* old) {
+  const Statement& kernel = *value->definition;
+  return std::all_of(kernel.operands.begin(), kernel.operands.end(), [&](const Value* operand) {
+    return ir::StorageOf(operand) != old ||
+           (operand == old && ir::MayOverwrite(kernel, static_cast<size_t>(value->index), operand));
+  });
+}
+
+}  // namespace
+
+absl::flat_hash_map<const Value*, const Value*> CarriesInPlace(
+    absl::Span<const std::pair<const Value*, const Value*>> carried) {
+  absl::flat_hash_map<const Value*, const Value*> updates;
+  for (const auto& [parameter, next] : carried) {
+    if (ReadsAtOwnIndex(next, parameter)) updates.emplace(next, parameter);
+  }
+  return updates;
+}
 
 absl::flat_hash_map<const Value*, const Value*> InPlaceUpdates(const ir::Graph& graph) {
   absl::flat_hash_map<const Value*, const Value*> updates;
@@ -18,12 +42,7 @@ absl::flat_hash_map<const Value*, const Value*> InPlaceUpdates(const ir::Graph& 
     const Value* value = next->operands[1];
     const Statement* kernel = value->definition;
     if (ir::IsDeclaration(kernel->op) || kernel->op == Op::kConstant || ir::IsView(*kernel)) continue;
-    bool own_index = true;
-    for (const Value* operand : kernel->operands) {
-      if (ir::StorageOf(operand) != state) continue;
-      own_index = own_index && operand == state && ir::MayOverwrite(*kernel, value->index, operand);
-    }
-    if (own_index && written.insert(state).second) updates.emplace(value, state);
+    if (ReadsAtOwnIndex(value, state) && written.insert(state).second) updates.emplace(value, state);
   }
   return updates;
 }

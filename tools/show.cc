@@ -7,6 +7,7 @@
 #include "ir/check.h"
 #include "ir/error.h"
 #include "ir/printer.h"
+#include "passes/memory_report.h"
 #include "passes/plan.h"
 #include "passes/saved.h"
 #include "tools/model.h"

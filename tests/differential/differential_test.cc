@@ -46,7 +46,8 @@ absl::StatusOr<FailingGraph> FrozenGraph(uint64_t seed) {
   const bool long_axes = seed % 16 == 15;
   result.graph = RandomGraph(seed, {.statements = 3 + static_cast<int>(seed % 9),
                                     .gradient = seed % 3 == 1,
-                                    .max_elements = long_axes ? 20000 : 6000,
+                                    .max_elements = long_axes || seed % 24 == 2 ? 20000 : 6000,
+                                    .loops = seed % 3 == 2 ? 4 : 0,
                                     .long_axes = long_axes});
   const std::vector<ir::Tensor> values = RandomDeclarations(seed, result.graph);
   size_t i = 0;

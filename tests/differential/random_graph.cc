@@ -9,6 +9,7 @@
 #include "ir/check.h"
 #include "ir/verifier.h"
 #include "passes/gradient_paths.h"
+#include "tests/differential/random_loop.h"
 #include "tests/differential/random_numbers.h"
 #include "tests/differential/random_statement.h"
 
@@ -36,6 +37,10 @@ class Generator {
     if (options_.gradient) builder_.SetSection("forward");
     for (int i = 0; i < options_.statements; ++i) {
       NextLine();
+      if (options_.loops > 0 && random_.OneIn(options_.loops)) {
+        for (Value* result : AppendRandomLoop(random_, options_, statements_, builder_, 2)) Keep(result);
+        continue;
+      }
       Keep(statements_.Statement());
     }
     if (options_.gradient) AddGradient();
@@ -58,7 +63,8 @@ class Generator {
 
   void Keep(Value* value) {
     if (value->definition->op != Op::kConstant || value->type.rank() != 0) statements_.pool().push_back(value);
-    if (value->name.empty() && !random_.OneIn(3)) value->name = absl::StrCat("v", line_);
+    const std::string name = absl::StrCat("v", line_, value->index > 0 ? absl::StrCat("_", value->index) : "");
+    if (value->name.empty() && !random_.OneIn(3)) value->name = name;
   }
 
   void Declare() {

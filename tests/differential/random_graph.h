@@ -15,6 +15,7 @@ struct RandomGraphOptions {
   bool gradient = false;        // with a scalar and a `grad` of it by some floating-point declarations
   bool float_only = false;      // f64 throughout, for proofs that need smooth values of one type
   int64_t max_elements = 6000;  // of any value
+  int loops = 0;                // one statement in so many is a loop or a branch; 0: none
   bool long_axes = false;       // some extents past every block of ir/order.h and every tile; wants more elements
 };
 

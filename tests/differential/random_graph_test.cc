@@ -15,8 +15,9 @@ namespace {
 TEST(RandomGraphTest, IsTheSameFromRunToRunAndCoversEveryOperation) {
   absl::flat_hash_set<ir::Op> seen;
   for (uint64_t seed = 0; seed < 300; ++seed) {
-    const ir::Graph graph = RandomGraph(seed, {.gradient = seed % 2 == 1});
-    EXPECT_EQ(ir::Print(graph), ir::Print(RandomGraph(seed, {.gradient = seed % 2 == 1})));
+    const RandomGraphOptions options{.gradient = seed % 2 == 1, .loops = seed % 4 == 2 ? 5 : 0};
+    const ir::Graph graph = RandomGraph(seed, options);
+    EXPECT_EQ(ir::Print(graph), ir::Print(RandomGraph(seed, options)));
     for (const auto& s : graph.body.statements) seen.insert(s->op);
   }
   for (const ir::OpInfo& info : ir::AllOps()) {

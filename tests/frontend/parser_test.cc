@@ -110,7 +110,7 @@ TEST(ParserTest, EveryModelOfTheLanguageParses) {
 TEST(ParserTest, ANoteGivesOriginPlaceAliasesAndArena) {
   auto file = ParseText(
       "graph g {\n"
-      "  a = b | of d.x my net.gr:9:12 alias c d'2 arena 64+128 none\n"
+      "  a = b | of d.x my net.gr:9:12 alias c d'2 arena 64+128 none 0+8* 64+8/128\n"
       "  a = b | 3:4 # why\n"
       "  a = fused(b) { c = b; yield c } | of h\n"
       "  a = b\n}");
@@ -121,9 +121,11 @@ TEST(ParserTest, ANoteGivesOriginPlaceAliasesAndArena) {
   EXPECT_EQ(body[0].note->line, 9);
   EXPECT_EQ(body[0].note->column, 12);
   EXPECT_EQ(body[0].note->aliases, (std::vector<std::string>{"c", "d'2"}));
-  ASSERT_EQ(body[0].note->arena.size(), 2u);
-  EXPECT_EQ(*body[0].note->arena[0], (std::pair<int64_t, int64_t>{64, 128}));
+  ASSERT_EQ(body[0].note->arena.size(), 4u);
+  EXPECT_EQ(*body[0].note->arena[0], (ast::Note::Place{64, 128}));
   EXPECT_FALSE(body[0].note->arena[1].has_value());
+  EXPECT_EQ(*body[0].note->arena[2], (ast::Note::Place{0, 8, true}));
+  EXPECT_EQ(*body[0].note->arena[3], (ast::Note::Place{64, 8, false, 128}));
   EXPECT_EQ(body[1].note->line, 3);
   EXPECT_EQ(body[2].note->of, "h");
   EXPECT_FALSE(body[3].note.has_value());

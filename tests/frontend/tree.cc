@@ -48,7 +48,9 @@ class Writer {
       text += " -";
     }
   }
-  void Part(const std::pair<int64_t, int64_t>& p) { absl::StrAppend(&text, " ", p.first, "+", p.second); }
+  void Part(const ast::Note::Place& p) {
+    absl::StrAppend(&text, " ", p.offset, "+", p.bytes, p.stacked ? "*" : "", "/", p.turn);
+  }
   void Part(const ast::Argument& a) { Node("argument", a.name, a.value); }
   void Part(const ast::Parameter& p) { Node("parameter", p.name, p.default_value); }
   void Part(const ast::Carry& c) { Node("carry", c.name, c.initial); }

@@ -14,6 +14,7 @@
 #include "frontend/read_graph.h"
 #include "ir/interpreter.h"
 #include "ir/printer.h"
+#include "passes/memory_report.h"
 #include "passes/pipeline.h"
 #include "passes/verify_plan.h"
 #include "tests/differential/random_graph.h"

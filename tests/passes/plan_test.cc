@@ -7,6 +7,7 @@
 #include "frontend/read_graph.h"
 #include "ir/printer.h"
 #include "ir/storage.h"
+#include "passes/memory_report.h"
 #include "passes/pipeline.h"
 #include "passes/verify_plan.h"
 #include "tests/matchers.h"

@@ -49,7 +49,8 @@ std::string Printed(const ir::Graph& graph) { return ir::Print(graph); }
 
 TEST(RandomPassTest, EveryPassIsHonestAndGivesTheSameOnTheReparsedText) {
   for (uint64_t seed = 0; seed < Graphs(); ++seed) {
-    ir::Graph graph = testing_support::RandomGraph(seed, {.statements = 20, .gradient = seed % 2 == 1});
+    ir::Graph graph = testing_support::RandomGraph(
+        seed, {.statements = 20, .gradient = seed % 2 == 1, .loops = seed % 4 == 2 ? 5 : 0});
     RunOptions options;
     options.check_changed = true;
     for (const Pass& pass : kStepPipeline) {
@@ -67,7 +68,8 @@ TEST(RandomPassTest, EveryPassIsHonestAndGivesTheSameOnTheReparsedText) {
 TEST(RandomPassTest, FusionChangesNoBit) {
   uint64_t fused = 0;
   for (uint64_t seed = 0; seed < Graphs(); ++seed) {
-    ir::Graph graph = testing_support::RandomGraph(seed, {.statements = 30, .gradient = seed % 2 == 1});
+    ir::Graph graph = testing_support::RandomGraph(
+        seed, {.statements = 30, .gradient = seed % 2 == 1, .loops = seed % 4 == 2 ? 5 : 0});
     RunOptions options;
     options.stop_after = "simplified";
     ASSERT_THAT(RunPasses(kStepPipeline, graph, options), IsOk());
@@ -93,8 +95,10 @@ TEST(RandomPassTest, FusionChangesNoBit) {
 TEST(RandomPassTest, EveryPlanIsSoundWithAnyNumberOfThreads) {
   uint64_t in_place = 0;
   for (uint64_t seed = 0; seed < Graphs(); ++seed) {
-    const ir::Graph original = testing_support::RandomGraph(
-        seed, {.statements = 30, .gradient = seed % 2 == 1, .max_elements = seed % 4 < 2 ? 6000 : 100000});
+    const ir::Graph original = testing_support::RandomGraph(seed, {.statements = 30,
+                                                                   .gradient = seed % 2 == 1,
+                                                                   .max_elements = seed % 4 < 2 ? 6000 : 100000,
+                                                                   .loops = seed % 6 < 3 && seed % 2 == 0 ? 5 : 0});
     for (const int64_t threads : {1, 2, 7}) {
       ir::Graph graph = original.Clone();
       RunOptions options;
@@ -116,7 +120,8 @@ TEST(RandomPassTest, EveryPlanIsSoundWithAnyNumberOfThreads) {
 
 TEST(RandomPassTest, ABisectionPlansAProgramWhateverItsLimit) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    const ir::Graph original = testing_support::RandomGraph(seed, {.gradient = true});
+    const bool loops = seed % 4 == 0;
+    const ir::Graph original = testing_support::RandomGraph(seed, {.gradient = !loops, .loops = loops ? 3 : 0});
     std::string last;
     for (int64_t limit = 0; limit < 7; ++limit) {
       ir::Graph graph = original.Clone();
