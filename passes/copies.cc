@@ -15,6 +15,13 @@ using ir::Value;
 
 bool IsScalarLiteral(const Statement& s) { return s.op == Op::kConstant && s.result()->type.rank() == 0; }
 
+// The statement behind s, or null.
+const Statement* After(const ir::Graph& graph, const Statement& s) {
+  const auto& all = graph.body.statements;
+  const auto after = std::find_if(all.begin(), all.end(), [&](const auto& other) { return other.get() == &s; }) + 1;
+  return after == all.end() ? nullptr : after->get();
+}
+
 // `fused(v) { yield v }` before `position`: a copy of v.
 Value* InsertCopy(ir::Builder& builder, Value* source, const Statement* position) {
   auto copy = std::make_unique<Statement>();
@@ -66,8 +73,13 @@ void CopyYields(ir::Graph& body, const Statement& holder) {
       if (!carried) stacked.insert(stored);
       continue;
     }
-    yield = IsScalarLiteral(*yield->definition) ? builder.Emit(Op::kBroadcast, {yield}, {ir::Ints()})
-                                                : InsertCopy(builder, yield, nullptr);
+    if (!IsScalarLiteral(*yield->definition)) {
+      yield = InsertCopy(builder, yield, nullptr);
+      continue;
+    }
+    // Right behind its literal, with which it is scheduled.
+    builder.InsertBefore(After(body, *yield->definition));
+    yield = builder.Emit(Op::kBroadcast, {yield}, {ir::Ints()});
   }
 }
 
@@ -83,10 +95,8 @@ void ReadLastFromStack(ir::Graph& graph) {
       if (!ir::LiesInStack(*s, i) || uses.of(s->results[i].get()).empty()) continue;
       size_t stack = 0;
       while (ir::StorageOf(s->region->yields[stack]) != ir::StorageOf(s->region->yields[i])) ++stack;
-      const auto& all = graph.body.statements;
-      const auto after = std::find_if(all.begin(), all.end(), [&](const auto& other) { return other.get() == s; }) + 1;
       ir::Builder builder(graph);
-      builder.InsertBefore(after == all.end() ? nullptr : after->get());
+      builder.InsertBefore(After(graph, *s));
       builder.SetNote(s->note);
       builder.SetSection(s->section);
       Value* whole = s->results[stack].get();

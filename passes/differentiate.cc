@@ -271,11 +271,11 @@ class GradFiller {
 
   absl::Status Run(size_t limit) {
     const Value* scalar = grad_.operands[0];
-    Differentiator differentiator({region_, &grad_, graph_ != nullptr ? ir::Uses(*graph_) : ir::Uses(region_),
-                                   FindGradientPaths(region_, grad_),
-                                   std::vector<const Value*>(grad_.operands.begin() + 1, grad_.operands.end()), names_,
-                                   prefix_, grad_.section, limit, record_},
-                                  fresh_);
+    Differentiator differentiator(
+        {region_, &grad_, graph_ != nullptr ? ir::Uses(*graph_) : ir::Uses(region_), FindGradientPaths(region_, grad_),
+         std::vector<const Value*>(grad_.operands.begin() + 1, grad_.operands.end()), names_, prefix_, grad_.section,
+         limit, record_},
+        fresh_);
     for (size_t i = 1; i < grad_.operands.size(); ++i) {
       differentiator.Name(grad_.operands[i], grad_.results[i - 1]->name);
     }

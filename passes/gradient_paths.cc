@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
-#include "ir/error.h"
 #include "ir/control.h"
+#include "ir/error.h"
 #include "passes/gradient_rules.h"
 
 namespace gradus::passes {
@@ -114,7 +114,9 @@ std::string WhyNot(const Statement& s) {
   if (s.op == Op::kStopGradient) return absl::StrCat("stop_gradient", where, " ends it");
   if (s.op == Op::kCustomVjp) return absl::StrCat("the vjp", where, " gives it none");
   if (s.op == Op::kWhile) {
-    return absl::StrCat("while", where, " has no gradient, because it keeps nothing of its steps; a scan of a fixed number of steps has one");
+    return absl::StrCat(
+        "while", where,
+        " has no gradient, because it keeps nothing of its steps; a scan of a fixed number of steps has one");
   }
   if (s.op == Op::kScan || s.op == Op::kBranch) {
     return absl::StrCat("nothing in the ", s.op == Op::kScan ? "scan" : "cond", where, " passes one on");

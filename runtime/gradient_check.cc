@@ -168,7 +168,9 @@ class Checker {
     check.of = scalar->name;
     for (size_t i = 0; i < claims.by.size(); ++i) {
       ASSIGN_OR_RETURN(ParameterCheck parameter, CheckParameter(claims, i, scalar, judge));
-      if (parameter.verdict == GradientVerdict::kNotFinite && !check.not_finite)
+      // What is no number cannot be compared, and can hide the cause also where nothing of it reaches the parameter.
+      const bool hidden = parameter.verdict == GradientVerdict::kWrong && check.wrong.empty();
+      if ((parameter.verdict == GradientVerdict::kNotFinite || hidden) && !check.not_finite)
         check.not_finite = FindNotFinite(claims.gradients[i], scalar);
       check.parameters.push_back(std::move(parameter));
     }
