@@ -147,7 +147,8 @@ TEST_F(CheckGradientTest, EveryExampleIsRight) {
       continue;                         // is char_gpt; takes ten seconds, and lenet has its layers
     if (stem == "char_lstm") continue;  // the check does not look into scans
     std::string arguments = absl::StrCat(entry.path().string(), " --random");
-    if (stem == "char_gpt") absl::StrAppend(&arguments, " --set B=2 --set T=4 --set V=5 --set D=8 --set L=2 --set H=2");
+    if (stem == "char_gpt" || stem == "writer")
+      absl::StrAppend(&arguments, " --set B=2 --set T=4 --set V=5 --set D=8 --set L=2 --set H=2");
     const CommandResult result = Gradus(absl::StrCat("check --grad ", arguments));
     ++examples;
     const size_t several = result.error.find(" has several: ");
