@@ -144,8 +144,9 @@ TEST_F(CheckGradientTest, EveryExampleIsRight) {
     if (entry.path().extension() != ".gr") continue;
     const std::string stem = entry.path().stem();
     if (stem == "gpt_medium" || stem == "resnet20")
-      continue;                         // is char_gpt; takes ten seconds, and lenet has its layers
-    if (stem == "char_lstm") continue;  // the check does not look into scans
+      continue;  // is char_gpt; takes ten seconds, and lenet has its layers
+    if (stem == "char_lstm" || stem == "forecaster" || stem == "neural_ode")
+      continue;  // the check does not look into scans
     std::string arguments = absl::StrCat(entry.path().string(), " --random");
     if (stem == "char_gpt" || stem == "writer")
       absl::StrAppend(&arguments, " --set B=2 --set T=4 --set V=5 --set D=8 --set L=2 --set H=2");
