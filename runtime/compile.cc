@@ -69,17 +69,6 @@ bool IsWorkForOneThread(const ir::Graph& graph) {
   });
 }
 
-// Loops and branches run in the interpreter alone.
-absl::Status CheckHasNativeCode(const ir::Graph& graph) {
-  for (const auto& s : graph.body.statements) {
-    if (s->op != ir::Op::kScan && s->op != ir::Op::kWhile && s->op != ir::Op::kBranch) continue;
-    return ir::ErrorStatus(absl::StatusCode::kUnimplemented, ir::ErrorKind::kNotThereYet, graph.name, ": ",
-                           ir::Info(s->op).mnemonic, " (", s->result()->name,
-                           ") has no native code yet; --interpret runs it");
-  }
-  return absl::OkStatus();
-}
-
 // Transforms every graph, compiles them together, and fills what Compiled has but the entries' places and initialisers.
 absl::StatusOr<Compiled> Finish(std::vector<EntryGraph> entries, const std::string& path, const CompileOptions& options,
                                 std::vector<StageTime> times, Clock::time_point start) {
@@ -93,7 +82,6 @@ absl::StatusOr<Compiled> Finish(std::vector<EntryGraph> entries, const std::stri
   const std::string last_stage = options.interpret ? kFrozenStage : "";
   CompileOptions agreed = options;  // the first entry decides how many threads there are
   for (EntryGraph& entry : entries) {
-    if (!Interprets(options)) RETURN_IF_ERROR(CheckHasNativeCode(entry.graph));
     const bool first = &entry == &entries.front();
     ASSIGN_OR_RETURN(const auto reports, first ? Transform(entry.graph, options, last_stage)
                                                : RunPipeline(entry.graph, agreed, last_stage, nullptr));

@@ -86,8 +86,8 @@ TEST(DeterminismTest, TwoNetworksAgainstEachOther) {
   ExpectOneHash(LoadExample("gan.gr"), 4, {"avx2", "avx512"}, {1, 2, 7});
 }
 
-TEST(DeterminismTest, ExamplesThatDrawAndGather) {
-  for (const char* example : {"bandit.gr", "vae.gr", "ratings.gr"}) {
+TEST(DeterminismTest, ExamplesThatDrawGatherAndScan) {
+  for (const char* example : {"bandit.gr", "vae.gr", "ratings.gr", "neural_ode.gr", "forecaster.gr"}) {
     SCOPED_TRACE(example);
     ExpectOneHash(LoadExample(example), 5, {"avx512"}, {1, 2, 7});
   }
