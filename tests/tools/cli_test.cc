@@ -239,8 +239,9 @@ TEST_F(CliTest, DigitsAreDrawn) {
   EXPECT_THAT(drawn.out, AllOf(HasSubstr("██"), HasSubstr("reads ")));
 }
 
+// In the foreground `timeout` sends one signal; otherwise a second goes to its group, and a second one means at once.
 TEST_F(CliTest, AnInterruptionEndsAfterAWholeStepAndKeepsWhatWasTrained) {
-  const CommandResult result = Shell(absl::StrCat("timeout --signal=INT 3 ", GRADUS_BINARY_DIR,
+  const CommandResult result = Shell(absl::StrCat("timeout --foreground --signal=INT 3 ", GRADUS_BINARY_DIR,
                                                   "/gradus train m.gr --epochs 100000000 --save w.safetensors"));
   EXPECT_EQ(result.code, 124) << "it went on until timeout interrupted it";
   EXPECT_THAT(result.error, HasSubstr("gradus: stopped after step "));
