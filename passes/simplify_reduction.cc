@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "ir/contraction.h"
@@ -47,25 +48,35 @@ Value* SimplifyReduce(Rewriter& r, const Statement& s) {
   return r.Shaped(source, result);
 }
 
-// A transposed operand is another spelling of the spec; so is a transposed result, its operands exchanged.
+// Whether both operands of a product have the contracted axes in one order.
+bool ContractsInOneOrder(const std::vector<std::string>& operands, absl::string_view result) {
+  std::string contracted[2];
+  for (int i = 0; i < 2; ++i) {
+    for (char letter : operands[i]) {
+      if (absl::StrContains(operands[1 - i], letter) && !absl::StrContains(result, letter)) contracted[i] += letter;
+    }
+  }
+  return contracted[0] == contracted[1];
+}
+
+// A transposed operand is another spelling of the spec. Only where the operands had the contracted axes in one order,
+// and would not have any more, is the transposition worth its copy: such axes are one long axis to the kernel.
 Value* SimplifyDot(Rewriter& r, const Statement& s) {
   const std::vector<std::string> sides = absl::StrSplit(s.Text("spec"), "->");
-  std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
+  const std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
+  std::vector<std::string> sources = letters;
   std::vector<Value*> operands = s.operands;
-  bool found = false;
   for (int i = 0; i < 2; ++i) {
     const Statement* transpose = As(operands[i], Op::kTranspose);
     if (transpose == nullptr) continue;
     // Axis j of the transposed is axis axes[j] of the source.
     const ir::Ints& axes = transpose->IntList("axes");
-    std::string source = letters[i];
-    for (size_t j = 0; j < axes.size(); ++j) source[axes[j]] = letters[i][j];
-    letters[i] = source;
+    for (size_t j = 0; j < axes.size(); ++j) sources[i][axes[j]] = letters[i][j];
     operands[i] = transpose->operands[0];
-    found = true;
   }
-  if (!found) return nullptr;
-  const std::string spec = ir::CanonicalSpec(absl::StrCat(letters[0], ",", letters[1], "->", sides[1]));
+  if (operands == s.operands) return nullptr;
+  if (ContractsInOneOrder(letters, sides[1]) && !ContractsInOneOrder(sources, sides[1])) return nullptr;
+  const std::string spec = ir::CanonicalSpec(absl::StrCat(sources[0], ",", sources[1], "->", sides[1]));
   return r.builder.Emit(Op::kDot, operands, {spec, s.Text("order")});
 }
 
