@@ -13,15 +13,11 @@
 #include <sstream>
 #include <string>
 
+#include "benchmarks/compile_run.h"
 #include "benchmarks/team.h"
-#include "codegen/jit.h"
-#include "codegen/target_machine.h"
-#include "llvm/IR/Module.h"
 
 namespace gradus::codegen {
 namespace {
-
-using Function = void (*)(const void* a, const void* b, void* c, void* scratch, int64_t thread, int64_t threads);
 
 struct Problem {
   std::string kind;
@@ -57,29 +53,11 @@ ContractionSpec SpecOf(const Problem& p, const ir::Target& target) {
 }
 
 NativeCode Compile(const ContractionSpec& spec, const ir::Target& target) {
-  llvm::LLVMContext context;
-  llvm::Module module("contraction", context);
-  llvm::IRBuilder<> builder(context);
-  llvm::SmallVector<llvm::Type*, 6> parameters(4, builder.getPtrTy());
-  parameters.append(2, builder.getInt64Ty());
-  auto* function = llvm::Function::Create(llvm::FunctionType::get(builder.getVoidTy(), parameters, false),
-                                          llvm::Function::ExternalLinkage, "run", &module);
-  SetTargetAttributes(target, *function);
-  builder.SetInsertPoint(llvm::BasicBlock::Create(context, "", function));
-  const ContractionContext emit{builder, target, function->getArg(4), function->getArg(5), function->getArg(3)};
-  EmitContraction(emit, spec, function->getArg(0), function->getArg(1), function->getArg(2));
-  builder.CreateRetVoid();
-  if (std::getenv("GRADUS_PRINT_ASSEMBLY") != nullptr) {
-    std::cerr << *AssembleModule(module, target, CodegenLevel::kDefault);
-  }
-  auto object = CompileModule(module, target, CodegenLevel::kDefault);
-  CHECK(object.ok()) << object.status();
-  auto code = Link({*object}, {"run"});
-  CHECK(code.ok()) << code.status();
-  return *std::move(code);
+  return benchmarks::CompileRun(
+      target, [&](const ContractionContext& emit, auto* a, auto* b, auto* c) { EmitContraction(emit, spec, a, b, c); });
 }
 
-double Measure(const Problem& p, Function run, int64_t scratch_bytes) {
+double Measure(const Problem& p, benchmarks::Run run, int64_t scratch_bytes) {
   float* a = benchmarks::Floats(p.batch * p.m * p.k);
   float* b = benchmarks::Floats(p.batch * (p.k + 64) * (p.n + 64));
   float* c = benchmarks::Floats(p.batch * p.m * p.n);
@@ -104,7 +82,7 @@ int Main(int argc, char** argv) {
     const ContractionSpec spec = SpecOf(p, *target);
     const NativeCode code = Compile(spec, *target);
     const double compile = benchmarks::ThreadTime() - start;
-    const auto run = reinterpret_cast<Function>(code.Find("run"));
+    const auto run = reinterpret_cast<benchmarks::Run>(code.Find("run"));
     std::cout << Measure(p, run, ContractionScratchBytes(spec, *target, false)) << " " << compile * 1e3 << std::endl;
   }
   return 0;

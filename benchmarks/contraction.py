@@ -7,11 +7,9 @@ Each line: GFLOP/s of both and their ratio, the best of several rounds that alte
 packed where it would be a parameter (`packed`, `input_packed`).
 """
 
-import argparse
-import subprocess
-import time
-
 import torch
+
+from side_by_side import compare
 
 # kind, M, K, N, batch
 CASES = [
@@ -41,55 +39,12 @@ def torch_call(kind, m, k, n, batch):
     return lambda: product(a, b, out=c)
 
 
-def best_time(call, milliseconds):
-    repetitions, best, start = 1, float("inf"), time.perf_counter()
-    while True:
-        before = time.perf_counter()
-        for _ in range(repetitions):
-            call()
-        now = time.perf_counter()
-        if now - before < 5e-4:
-            repetitions *= 2
-            continue
-        best = min(best, (now - before) / repetitions)
-        if now - start > milliseconds * 1e-3:
-            return best
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--driver", default="build/benchmarks/contraction_driver")
-    parser.add_argument("--target", default="host")
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--milliseconds", type=float, default=40, help="of each side in each round")
-    parser.add_argument("--only", default="", help="a substring of the case, as printed")
-    args = parser.parse_args()
-    driver = subprocess.Popen([args.driver, args.target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    print(f"{'case':<36}{'threads':>8}{'torch':>10}{'gradus':>10}{'ratio':>8}{'compile ms':>12}")
-    for threads in [int(t) for t in args.threads.split(",")]:
-        torch.set_num_threads(threads)
-        for kind, m, k, n, batch in CASES:
-            name = f"{kind} {m}x{k}x{n}" + (f" x {batch}" if batch > 1 else "")
-            if args.only not in name:
-                continue
-            call = torch_call(kind, m, k, n, batch)
-            theirs = ours = compile_ms = float("inf")
-            for _ in range(args.rounds):
-                theirs = min(theirs, best_time(call, args.milliseconds))
-                # A pool that still spins would share our cores.
-                if threads > 1:
-                    time.sleep(0.25)
-                driver.stdin.write(f"{kind} {m} {k} {n} {batch} {threads} {args.milliseconds}\n")
-                driver.stdin.flush()
-                answer = [float(x) for x in driver.stdout.readline().split()]
-                ours, compile_ms = min(ours, answer[0] * 1e-9), min(compile_ms, answer[1])
-            work = 2e-9 * m * k * n * batch
-            print(f"{name:<36}{threads:>8}{work / theirs:>10.1f}{work / ours:>10.1f}{theirs / ours:>8.2f}"
-                  f"{compile_ms:>12.1f}", flush=True)
-    driver.stdin.close()
-    driver.wait()
+def cases():
+    for kind, m, k, n, batch in CASES:
+        name = f"{kind} {m}x{k}x{n}" + (f" x {batch}" if batch > 1 else "")
+        case = (kind, m, k, n, batch)
+        yield name, " ".join(map(str, case)), 2 * m * k * n * batch, lambda case=case: torch_call(*case)
 
 
 if __name__ == "__main__":
-    main()
+    compare(__doc__, "contraction_driver", rounds=5, milliseconds=40, cases=list(cases()))

@@ -12,16 +12,12 @@
 #include <sstream>
 #include <string>
 
+#include "benchmarks/compile_run.h"
 #include "benchmarks/team.h"
-#include "codegen/jit.h"
-#include "codegen/target_machine.h"
 #include "ir/convolution_scratch.h"
-#include "llvm/IR/Module.h"
 
 namespace gradus::codegen {
 namespace {
-
-using Function = void (*)(const void* a, const void* b, void* c, void* scratch, int64_t thread, int64_t threads);
 
 struct Problem {
   std::string kind;
@@ -48,27 +44,10 @@ ConvolutionSpec SpecOf(const Problem& p) {
 }
 
 NativeCode Compile(const ConvolutionSpec& spec, bool weights, const ir::Target& target) {
-  llvm::LLVMContext context;
-  llvm::Module module("convolution", context);
-  llvm::IRBuilder<> builder(context);
-  llvm::SmallVector<llvm::Type*, 6> parameters(4, builder.getPtrTy());
-  parameters.append(2, builder.getInt64Ty());
-  auto* function = llvm::Function::Create(llvm::FunctionType::get(builder.getVoidTy(), parameters, false),
-                                          llvm::Function::ExternalLinkage, "run", &module);
-  SetTargetAttributes(target, *function);
-  builder.SetInsertPoint(llvm::BasicBlock::Create(context, "", function));
-  const ContractionContext emit{builder, target, function->getArg(4), function->getArg(5), function->getArg(3)};
-  const auto call = weights ? EmitConvolutionWeights : EmitConvolution;
-  call(emit, spec, function->getArg(0), function->getArg(1), function->getArg(2));
-  builder.CreateRetVoid();
-  if (std::getenv("GRADUS_PRINT_ASSEMBLY") != nullptr) {
-    std::cerr << *AssembleModule(module, target, CodegenLevel::kDefault);
-  }
-  auto object = CompileModule(module, target, CodegenLevel::kDefault);
-  CHECK(object.ok()) << object.status();
-  auto code = Link({*object}, {"run"});
-  CHECK(code.ok()) << code.status();
-  return *std::move(code);
+  return benchmarks::CompileRun(target, [&](const ContractionContext& emit, auto* a, auto* b, auto* c) {
+    const auto call = weights ? EmitConvolutionWeights : EmitConvolution;
+    call(emit, spec, a, b, c);
+  });
 }
 
 int Main(int argc, char** argv) {
@@ -88,7 +67,7 @@ int Main(int argc, char** argv) {
     const ConvolutionSpec spec = SpecOf(p);
     const NativeCode code = Compile(spec, weights, *target);
     const double compile = benchmarks::ThreadTime() - start;
-    const auto run = reinterpret_cast<Function>(code.Find("run"));
+    const auto run = reinterpret_cast<benchmarks::Run>(code.Find("run"));
     const ir::Convolution& s = spec.shape;
     const int64_t x = s.batch * s.inputs() * s.in, y = s.batch * s.outputs() * s.out, w = s.taps() * s.in * s.out;
     float* a = benchmarks::Floats(x);

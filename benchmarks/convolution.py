@@ -8,11 +8,9 @@ Each line: GFLOP/s of both (terms in padding counted, on both sides) and their r
 alternate between the two. Channels stand last on both sides.
 """
 
-import argparse
-import subprocess
-import time
-
 import torch
+
+from side_by_side import compare
 
 # batch, size of the image, channels in, channels out, taps, stride, padding
 LAYERS = [
@@ -49,54 +47,18 @@ def torch_call(kind, batch, size, channels_in, out, taps, stride, pad):
     )
 
 
-def best_time(call, milliseconds):
-    repetitions, best, start = 1, float("inf"), time.perf_counter()
-    while True:
-        before = time.perf_counter()
-        for _ in range(repetitions):
-            call()
-        now = time.perf_counter()
-        if now - before < 5e-4:
-            repetitions *= 2
-            continue
-        best = min(best, (now - before) / repetitions)
-        if now - start > milliseconds * 1e-3:
-            return best
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--driver", default="build/benchmarks/convolution_driver")
-    parser.add_argument("--target", default="host")
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--milliseconds", type=float, default=30, help="of each side in each round")
-    parser.add_argument("--only", default="", help="a substring of the case, as printed")
-    args = parser.parse_args()
-    driver = subprocess.Popen([args.driver, args.target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    print(f"{'case':44} {'torch':>8} {'gradus':>8} {'ratio':>6} {'compile':>8}")
-    for threads in [int(t) for t in args.threads.split(",")]:
-        torch.set_num_threads(threads)
-        for layer in LAYERS:
-            batch, size, channels_in, out, taps, stride, pad = layer
-            for kind in KINDS:
-                name = f"{kind} {batch}x{size}x{size}x{channels_in} {taps}x{taps}/{stride} -> {out}, {threads} thr"
-                if args.only not in name or (kind == "input" and channels_in < 6):
-                    continue
-                call = torch_call(kind, *layer)
-                theirs = ours = float("inf")
-                for _ in range(args.rounds):
-                    theirs = min(theirs, best_time(call, args.milliseconds))
-                    numbers = " ".join(str(n) for n in layer)
-                    driver.stdin.write(f"{kind} {numbers} {threads} {args.milliseconds}\n")
-                    driver.stdin.flush()
-                    nanoseconds, compile_ms = map(float, driver.stdout.readline().split())
-                    ours = min(ours, nanoseconds * 1e-9)
-                outputs = (size + 2 * pad - taps) // stride + 1
-                gflop = 2e-9 * batch * outputs**2 * taps**2 * channels_in * out
-                print(f"{name:44} {gflop / theirs:8.1f} {gflop / ours:8.1f} {theirs / ours:6.2f} {compile_ms:5.1f} ms",
-                      flush=True)
+def cases():
+    for layer in LAYERS:
+        batch, size, channels_in, out, taps, stride, pad = layer
+        outputs = (size + 2 * pad - taps) // stride + 1
+        operations = 2 * batch * outputs**2 * taps**2 * channels_in * out
+        for kind in KINDS:
+            if kind == "input" and channels_in < 6:
+                continue
+            name = f"{kind} {batch}x{size}x{size}x{channels_in} {taps}x{taps}/{stride} -> {out}"
+            case = (kind, *layer)
+            yield name, " ".join(map(str, case)), operations, lambda case=case: torch_call(*case)
 
 
 if __name__ == "__main__":
-    main()
+    compare(__doc__, "convolution_driver", rounds=3, milliseconds=30, cases=list(cases()))
