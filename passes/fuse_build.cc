@@ -22,7 +22,7 @@ bool IsScalarLiteral(const Statement& s) { return s.op == Op::kConstant && s.res
 // Region statements are copies; the originals go when nobody reads them any more.
 class RegionBuilder {
  public:
-  RegionBuilder(ir::Graph& graph, const RegionView& view) : graph_(graph), view_(view) {}
+  explicit RegionBuilder(const RegionView& view) : view_(view) {}
 
   std::unique_ptr<Statement> Build(ir::ValueMap& replaced) {
     auto fused = std::make_unique<Statement>();
@@ -70,7 +70,6 @@ class RegionBuilder {
     fused.region->statements.back()->section.clear();
   }
 
-  ir::Graph& graph_;
   const RegionView& view_;
   ir::ValueMap map_;
 };
@@ -163,7 +162,7 @@ bool BuildRegions(ir::Graph& graph, const Groups& groups) {
 
   ir::ValueMap replaced;
   std::vector<std::pair<std::unique_ptr<Statement>, int64_t>> built;
-  for (const Plan& plan : plans) built.emplace_back(RegionBuilder(graph, plan.view).Build(replaced), plan.key);
+  for (const Plan& plan : plans) built.emplace_back(RegionBuilder(plan.view).Build(replaced), plan.key);
 
   std::vector<std::unique_ptr<Statement>> originals;
   std::vector<std::unique_ptr<Statement>> kept;

@@ -35,7 +35,7 @@ bool IsCheapAccess(const Statement& s) {
   }
 }
 
-Groups::Groups(const ir::Graph& graph) : graph_(graph), uses_(graph) {
+Groups::Groups(const ir::Graph& graph) : uses_(graph) {
   const auto& statements = graph.body.statements;
   for (size_t i = 0; i < statements.size(); ++i) position_.emplace(statements[i].get(), static_cast<int>(i));
   // An access that a contraction, an opaque statement, an output or a `next` reads has to exist; backwards, so that an

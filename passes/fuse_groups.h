@@ -56,7 +56,6 @@ class Groups {
   void CollectAccesses(const ir::Value* operand, std::vector<const ir::Statement*>& out,
                        absl::flat_hash_map<const ir::Statement*, bool>& seen) const;
 
-  const ir::Graph& graph_;
   ir::Uses uses_;
   std::vector<Node> nodes_;
   absl::flat_hash_map<const ir::Statement*, int> position_;  // in the text
