@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "frontend/expression_builder.h"
+#include "ir/convolution.h"
 #include "ir/op.h"
 
 namespace gradus::frontend {
@@ -95,15 +96,14 @@ absl::optional<AttributeValue> ExpressionBuilder::ConvertAttribute(Op op, const 
 }
 
 absl::optional<AttributeValue> ExpressionBuilder::DefaultAttribute(Op op, const AttributeSchema& schema, int64_t rank) {
-  if (schema.form == AttributeForm::kOptional) return AttributeValue(std::string());
   if (ir::IsReduction(op) && schema.name == "axis") {
     ir::Ints all;
     for (int64_t i = 0; i < rank; ++i) all.push_back(i);
     return AttributeValue(std::move(all));
   }
   if (op == Op::kConcat && schema.name == "axis") return AttributeValue(int64_t{0});
-  if (op == Op::kPad && schema.name == "interior") return AttributeValue(ir::Ints(static_cast<size_t>(rank), 0));
-  return absl::nullopt;
+  const int64_t axes = ir::HasWindows(op) ? std::max<int64_t>(rank - 2, 0) : rank;
+  return ir::DefaultOf(schema, static_cast<size_t>(axes));
 }
 
 ir::Value* ExpressionBuilder::Call(SourceRange callee, Op op, std::vector<Operand> arguments) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "ir/error.h"
 
 namespace gradus::ir {
@@ -85,6 +86,10 @@ WindowAxis Transposed(const WindowAxis& axis) {
   back.output = axis.input;
   back.high = axis.places() - back.places() + axis.low;
   return back;
+}
+
+bool HasWindows(Op op) {
+  return absl::c_any_of(Info(op).attributes, [](const AttributeSchema& a) { return a.name == "dilation"; });
 }
 
 absl::StatusOr<std::vector<WindowAxis>> InferWindowAxes(const Statement& s) {

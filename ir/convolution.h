@@ -51,6 +51,10 @@ struct WindowAxis {
 // t of window w of `axis` iff w is under tap taps - 1 - t of window i of the transposed one.
 WindowAxis Transposed(const WindowAxis& axis);
 
+// Whether an operation slides windows over the spatial axes of x, all of its axes but the first and the last: those
+// whose rows have a `dilation`.
+bool HasWindows(Op op);
+
 // The axes of a statement of one of these operations; the sentence says what of its attributes makes no sense. Ranks
 // have been checked.
 absl::StatusOr<std::vector<WindowAxis>> InferWindowAxes(const Statement& statement);

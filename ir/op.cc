@@ -93,4 +93,24 @@ absl::optional<Op> FindMnemonic(absl::string_view mnemonic) {
   return found == kByMnemonic->end() ? absl::nullopt : absl::make_optional(found->second);
 }
 
+absl::optional<AttributeValue> DefaultOf(const AttributeSchema& schema, size_t axes) {
+  switch (schema.form) {
+    case AttributeForm::kPositional:
+    case AttributeForm::kRequired:
+      return absl::nullopt;
+    case AttributeForm::kOptional:
+      return AttributeValue(std::string());
+    case AttributeForm::kZero:
+    case AttributeForm::kOne:
+      const int64_t number = schema.form == AttributeForm::kOne ? 1 : 0;
+      return schema.kind == AttributeKind::kInt ? AttributeValue(number) : AttributeValue(Ints(axes, number));
+  }
+  return absl::nullopt;
+}
+
+bool IsDefault(const AttributeSchema& schema, const AttributeValue& value) {
+  const auto* list = std::get_if<Ints>(&value);
+  return DefaultOf(schema, list != nullptr ? list->size() : 0) == value;
+}
+
 }  // namespace gradus::ir

@@ -59,9 +59,10 @@ enum class Domain : uint8_t {
 
 enum class AttributeKind : uint8_t { kInt, kInts, kText, kType, kKey };
 
-// kPositional attributes are written without their name after the operands; kOptional ones (text) default to "" and
-// then do not print.
-enum class AttributeForm : uint8_t { kPositional, kRequired, kOptional };
+// kPositional attributes are written without their name after the operands. The others have defaults, and print only
+// where they differ from them: kOptional (text) is empty, kZero and kOne are that number, on every axis where they are
+// integers.
+enum class AttributeForm : uint8_t { kPositional, kRequired, kOptional, kZero, kOne };
 
 using Ints = Shape;
 using AttributeValue = std::variant<int64_t, Ints, std::string, DType, uint64_t>;  // in the order of AttributeKind
@@ -71,6 +72,10 @@ struct AttributeSchema {
   AttributeKind kind;
   AttributeForm form;
 };
+
+// What an attribute is where nothing says it, for an operation over `axes` axes; none where it must be said.
+absl::optional<AttributeValue> DefaultOf(const AttributeSchema& schema, size_t axes);
+bool IsDefault(const AttributeSchema& schema, const AttributeValue& value);
 
 inline constexpr int kVariadic = -1;
 

@@ -168,7 +168,7 @@ Text PrintCall(const Statement& s) {
       const bool leading = schema.form == AttributeForm::kPositional && schema.kind == AttributeKind::kText;
       if (leading != text_first) continue;
       const AttributeValue& value = s.attributes[i];
-      if (schema.form == AttributeForm::kOptional && std::get<std::string>(value).empty()) continue;
+      if (IsDefault(schema, value)) continue;
       const bool positional = schema.form == AttributeForm::kPositional;
       items.push_back(
           absl::StrCat(positional ? "" : absl::StrCat(schema.name, "="), PrintAttribute(value, positional)));

@@ -63,6 +63,8 @@ std::string Attributes(const OpInfo& info) {
     absl::StrAppend(out, "`", attribute.name, "` ", kind);
     if (attribute.form == AttributeForm::kPositional) absl::StrAppend(out, " (by position)");
     if (attribute.form == AttributeForm::kOptional) absl::StrAppend(out, " (optional)");
+    if (attribute.form == AttributeForm::kZero) absl::StrAppend(out, " (0)");
+    if (attribute.form == AttributeForm::kOne) absl::StrAppend(out, " (1)");
   });
 }
 

@@ -157,13 +157,13 @@ TEST(LoopTest, EveryKindOfKernelInABody) {
   state n : i64 = 0
   seeds : i64[4] = iota([4], axis=0, type=i64)
   ps : f32[4,128,80], sums : f32[4,80], sT : f32[4,80] = scan a, id, k in x, ids, seeds carry s = s0 capture table, n {
-    e = gather(table, id, axis=0, batch=0)
+    e = gather(table, id, axis=0)
     z = a + e
     t = exp(z - max(z, axis=[1])[:, none])
     p = t / sum(t, axis=[1])[:, none]
     bits = random_bits(k, n, [128, 80], key=0x00000000000000ab, type=i32)
     dropped = where(bits > 0, p, f32(0))
-    next s = s + scatter_add(dropped, id, extent=4, axis=0, batch=0)
+    next s = s + scatter_add(dropped, id, extent=4, axis=0)
     yield p, sum(z, axis=[0])
   }
   output ps, sums, sT)");

@@ -102,7 +102,7 @@ constexpr Case kCases[] = {
   output a, m, i)"},
     {"YieldOfWhatAReductionComesTo", ir::RegionKind::kRow, R"(
   input k : i32[1]
-  a = gather(iota([1, 8, 3], axis=0, type=i32), k % 1, axis=0, batch=0)
+  a = gather(iota([1, 8, 3], axis=0, type=i32), k % 1, axis=0)
   m = min(a, axis=[0, 1, 2])
   d = a // m
   output m, d)"},
@@ -155,8 +155,8 @@ constexpr Case kCases[] = {
   input j : i32[30]
   param table : f32[19,48] = zeros
   param scale : f32[8] = zeros
-  e = gather(table, i % 19, axis=0, batch=0)
-  f = gather(scale, j % 8, axis=0, batch=0)
+  e = gather(table, i % 19, axis=0)
+  f = gather(scale, j % 8, axis=0)
   y = tanh(e) * f[:, none]
   output y)"},
     {"MixedTypes", ir::RegionKind::kLoop, R"(

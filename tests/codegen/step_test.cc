@@ -98,8 +98,8 @@ TEST_P(StepTest, AnIndexOutOfRangeIsReportedWithItsPlaceAndNothingOutsideIsTouch
   const std::string body = R"(
   input i : i32[9000]
   param table : f32[10,4] = zeros
-  y = gather(table, i, axis=0, batch=0)  | 7:3
-  z = scatter_add(y, i, extent=10, axis=0, batch=0)  | 8:5
+  y = gather(table, i, axis=0)  | 7:3
+  z = scatter_add(y, i, extent=10, axis=0)  | 8:5
   output y, z)";
   NativeRun run = Compile(body, GetParam());
   run.SetStates({{"table", ir::Tensor(ir::Type{ir::DType::kF32, {10, 4}})}});
@@ -122,11 +122,11 @@ TEST_P(StepTest, AnIndexOutOfRangeIsReportedWithItsPlaceAndNothingOutsideIsTouch
 TEST(StepTest, EntriesShareStateAndTheirFaultsHaveTheirOwnPlaces) {
   std::vector<ir::Graph> graphs;
   graphs.push_back(
-      Read("  input i : i32[3]\n  param w : f32[4] = zeros\n  y = gather(w, i, axis=0, batch=0) | 3:1\n"
+      Read("  input i : i32[3]\n  param w : f32[4] = zeros\n  y = gather(w, i, axis=0) | 3:1\n"
            "  next w = w + 1\n  output y",
            "m.step"));
   graphs.push_back(
-      Read("  input i : i32[3]\n  param w : f32[4] = zeros\n  y = gather(w, i, axis=0, batch=0) | 5:1\n"
+      Read("  input i : i32[3]\n  param w : f32[4] = zeros\n  y = gather(w, i, axis=0) | 5:1\n"
            "  output y",
            "m.evaluate"));
   NativeRun run = Compile(graphs, 2);

@@ -103,7 +103,7 @@ inline constexpr WrongEdit kWrongEdits[] = {
     {"contribution dropped", "= d.l3.w'2 + k.T @ d.l3.z", "= k.T @ d.l3.z", "decay", "d.l3.w"},
     {"the power rule forgotten", "0.02 * l3.w", "0.01 * l3.w", "decay", "d.l3.w'2"},
     {"contribution twice", "= d.k + d.l2.z @ l2.w.T", "= d.k + d.k + d.l2.z @ l2.w.T", "k", "d.h"},
-    {"padding on the other side", "low=[0, 1], high=[0, 0]", "low=[0, 0], high=[0, 1]", "n", "d.k"},
+    {"padding on the other side", "0, low=[0, 1])", "0, high=[0, 1])", "n", "d.k"},
     {"chain rule forgotten", "pad(d.n * n, 0", "pad(broadcast(d.n, [4,4]), 0", "n", "d.k"},
     {"scale forgotten", "d.k * s * (1 - k'2 * k'2)", "d.k * (1 - k'2 * k'2)", "k", "d.l2.z"},
     {"add for sub in tanh", "s * (1 - k'2 * k'2)", "s * (1 + k'2 * k'2)", "k", "d.l2.z"},
