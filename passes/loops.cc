@@ -155,6 +155,54 @@ bool JoinStacked(ir::Graph& graph, Statement& s) {
   return changed;
 }
 
+// The loops after `s` that walk through `stack`, whose elements are all `value`, capture that instead.
+bool CaptureInsteadOfWalking(ir::Graph& graph, const Value* stack, Value* value) {
+  bool changed = false;
+  for (const auto& t : graph.body.statements) {
+    if (t->op != Op::kScan) continue;
+    for (size_t i = Parts(*t).first_carry; i-- > 0;) {
+      if (t->operands[i] != stack) continue;
+      ir::ReplaceUses(*t->region, ir::ParameterOf(*t, i), Capture(*t, value));
+      RemoveOperand(*t, i);
+      Decrease(*t, "sequences");
+      Renumber(*t);
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+// What is stacked and the same in every iteration is one value, and repeated only for those who need a stack.
+bool UnstackInvariants(ir::Graph& graph) {
+  bool changed = false;
+  for (size_t at = 0; at < graph.body.statements.size(); ++at) {
+    Statement& s = *graph.body.statements[at];
+    if (s.op != Op::kScan) continue;
+    const ir::RegionOperands operands = ir::RegionOperandsOf(s);
+    for (size_t i = 0; i < Parts(s).first_next; ++i) {
+      Value* stack = s.results[i].get();
+      Value* value = nullptr;
+      for (size_t o = operands.first_capture; o < s.operands.size(); ++o) {
+        if (ir::ParameterOf(s, o) == s.region->yields[i]) value = s.operands[o];
+      }
+      if (value == nullptr) continue;
+      changed |= CaptureInsteadOfWalking(graph, stack, value);
+      if (ir::Uses(graph).of(stack).empty()) continue;
+      ir::Builder builder(graph);
+      builder.InsertBefore(at + 1 < graph.body.statements.size() ? graph.body.statements[at + 1].get() : nullptr);
+      builder.SetNote(s.note);
+      builder.SetSection(s.section);
+      ir::Ints one = value->type.shape;
+      one.insert(one.begin(), 1);
+      Value* repeated = builder.Emit(Op::kBroadcast, {builder.Emit(Op::kReshape, {value}, {one})}, {stack->type.shape});
+      ir::ReplaceUses(graph, stack, repeated);
+      std::swap(repeated->name, stack->name);
+      changed = true;
+    }
+  }
+  return changed;
+}
+
 // What the needed yields need: values of the region.
 absl::flat_hash_set<const Value*> Reach(const Region& region, const std::vector<bool>& needed) {
   absl::flat_hash_set<const Value*> reached;
@@ -229,7 +277,7 @@ bool MayHoist(const Statement& s) {
   return s.op != Op::kGather && s.op != Op::kScatterAdd;
 }
 
-// Appends what moves out to `out`, which stands before the scan.
+// Appends what moves out to `out`, which stands before the loop.
 bool HoistFrom(Statement& s, ir::NameTable& names, std::vector<std::unique_ptr<Statement>>& out) {
   Region& region = *s.region;
   ir::ValueMap outside;  // of what is the same in every iteration
@@ -288,6 +336,7 @@ bool SimplifyLoops(ir::Graph& graph) {
     changed |= CaptureInvariantCarries(graph, *s);
     changed |= JoinStacked(graph, *s);
   }
+  changed |= UnstackInvariants(graph);
   return changed;
 }
 
@@ -303,7 +352,7 @@ absl::StatusOr<bool> HoistInvariants(ir::Graph& graph) {
   ir::NameTable names(graph.body);
   std::vector<std::unique_ptr<Statement>> statements;
   for (auto& s : graph.body.statements) {
-    if (s->op == Op::kScan) changed |= HoistFrom(*s, names, statements);
+    if (s->op == Op::kScan || s->op == Op::kWhile) changed |= HoistFrom(*s, names, statements);
     statements.push_back(std::move(s));
   }
   graph.body.statements = std::move(statements);

@@ -19,13 +19,13 @@ namespace gradus::passes {
 // From a lowered entry (a step, an evaluation, a prediction) to what code is generated from. `show --stage` names the
 // last column.
 inline constexpr Pass kStepPipeline[] = {
-    {"backprop", Backprop, "step", Need::kRequired},  // first: later passes shrink forward and backward together
-    {"simplify", Simplify},                           // before cse, so that equal things look equal
-    {"fold", Fold},                                   // after simplify has gathered literals
-    {"cse", EliminateCommonSubexpressions},           // adjoints repeat what forward computed
-    {"hoist", HoistInvariants},                       // before the last simplify, which joins and folds around it
-    {"simplify", Simplify},                           // joined values allow more
-    {"dce", EliminateDeadCode},                       // last: earlier passes leave named values behind
+    {"backprop", Backprop, "step", Need::kRequired},         // first: later passes shrink forward and backward together
+    {"simplify", Simplify},                                  // before cse, so that equal things look equal
+    {"fold", Fold},                                          // after simplify has gathered literals
+    {"hoist", HoistInvariants},                              // before cse: what leaves a loop may be known outside
+    {"cse", EliminateCommonSubexpressions},                  // adjoints repeat what forward computed
+    {"simplify", Simplify},                                  // joined values allow more
+    {"dce", EliminateDeadCode},                              // last: earlier passes leave named values behind
     {"freeze", FreezeOrder, "simplified", Need::kRequired},  // from here on no pass may change a bit
     {"pack", PackCaptures},                                  // before fusion, which then sees the panels
     {"fuse", Fuse, "fused"},                                 // kernels
