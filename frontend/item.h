@@ -98,6 +98,7 @@ struct LoopScope {
     ast::Identifier name;
     ir::Type type;
     SourceRange initial;
+    bool whole = false;  // begins with a whole number that says no type
     ir::Value* next = nullptr;
     SourceRange place;    // of the next value
     bool failed = false;  // its next value was wrong

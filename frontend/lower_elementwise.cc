@@ -228,10 +228,19 @@ Item Lowering::Elementwise(Op op, const Items& operands, SourceRange where) {
       return Poison();
     }
     if (value->type.element != typed[0]->type.element) {
-      WithOperands(Error(ErrorKind::kElementTypesDiffer, where,
-                         absl::StrCat("cannot ", Sentence(op, values), ": the element types differ")),
-                   values)
-          .Help(absl::StrCat("convert one of them, as in ", ir::Name(typed[0]->type.element), "(x)"));
+      Diagnostic& error =
+          WithOperands(Error(ErrorKind::kElementTypesDiffer, where,
+                             absl::StrCat("cannot ", Sentence(op, values), ": the element types differ")),
+                       values);
+      const bool first = ir::IsFloat(value->type.element) && !ir::IsFloat(typed[0]->type.element);
+      const ir::Value& narrow = first ? *typed[0] : *value;
+      const ir::Value& wide = first ? *value : *typed[0];
+      if (const LoopScope::Carry* carry = WholeCarry(narrow); carry != nullptr && ir::IsFloat(wide.type.element)) {
+        error.Help(BeginAsFloat(*carry));
+      } else {
+        error.Help(absl::StrCat("convert one of them, as in ", ir::Name(wide.type.element), "(",
+                                narrow.name.empty() ? "…" : narrow.name, ")"));
+      }
       return Poison();
     }
   }

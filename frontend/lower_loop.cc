@@ -75,6 +75,21 @@ void Lowering::ExecuteYield(const ast::Yield& yield, SourceRange where) {
   }
 }
 
+std::string Lowering::BeginAsFloat(const LoopScope::Carry& carry) {
+  return absl::StrCat("a whole number begins an integer; carry ", carry.name.text, " = 0.0 begins a float");
+}
+
+// The carry of a loop around that `value` is in its body; null: it is none that began with a whole number.
+const LoopScope::Carry* Lowering::WholeCarry(const ir::Value& value) const {
+  for (const Scope* scope = scope_; scope != nullptr; scope = scope->parent) {
+    if (scope->loop == nullptr) continue;
+    for (const LoopScope::Carry& carry : scope->loop->carries) {
+      if (carry.whole && value.definition == nullptr && value.name == carry.name.text) return &carry;
+    }
+  }
+  return nullptr;
+}
+
 // Whether `next` is one of a loop: that of a carried value, or one that cannot stand there.
 bool Lowering::ExecuteLoopNext(const ast::Next& next) {
   if (scope_->loop != nullptr) {
@@ -90,12 +105,13 @@ bool Lowering::ExecuteLoopNext(const ast::Next& next) {
         value = Emit(Op::kBroadcast, {value}, {carry.type.shape});
       }
       if (value->type != carry.type) {
-        WithOperands(
+        Diagnostic& error = WithOperands(
             Error(ErrorKind::kLoopCarry, next.value->range,
                   absl::StrCat(next.name.text, " begins as ", ir::ToString(carry.type), ", but its next value is ",
                                ir::ToString(value->type), ": what a loop carries keeps its type")),
-            {value})
-            .Note("it begins", carry.initial);
+            {value});
+        error.Note("it begins", carry.initial);
+        if (carry.whole && ir::IsFloat(value->type.element)) error.Help(BeginAsFloat(carry));
         carry.failed = true;
       } else if (carry.next != nullptr) {
         Error(ErrorKind::kLoopCarry, next.name.range, absl::StrCat(next.name.text, " has a next already"))
@@ -129,7 +145,8 @@ bool Lowering::EvaluateCarries(const std::vector<ast::Carry>& carries, LoopScope
                                std::vector<ir::Value*>& initial) {
   bool ok = true;
   for (const ast::Carry& carry : carries) {
-    ir::Value* value = AsTensor(Evaluate(*carry.initial), carry.initial->range);
+    const Item item = Evaluate(*carry.initial);
+    ir::Value* value = AsTensor(item, carry.initial->range);
     if (value != nullptr) value = Import(value);
     ok = ok && value != nullptr;
     for (const LoopScope::Carry& other : loop.carries) {
@@ -139,7 +156,10 @@ bool Lowering::EvaluateCarries(const std::vector<ast::Carry>& carries, LoopScope
     }
     initial.push_back(value);
     loop.carries.push_back(
-        {carry.name, value == nullptr ? ir::Type() : value->type, carry.initial->range, nullptr, {}, false});
+        {.name = carry.name,
+         .type = value == nullptr ? ir::Type() : value->type,
+         .initial = carry.initial->range,
+         .whole = value != nullptr && item.As<Number>() != nullptr && ir::IsInteger(value->type.element)});
   }
   return ok;
 }

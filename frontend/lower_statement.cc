@@ -83,7 +83,11 @@ void Lowering::ExecuteDeclaration(const ast::Declaration& declaration) {
   const std::string full = FullName(name.text);
   if (in_function_ || (input && scope_ != &model_scope_)) {
     Error(ErrorKind::kMisplacedStatement, name.range,
-          absl::StrCat(name.text, " is declared in ", in_function_ ? "a function" : "a layer", ", but ",
+          absl::StrCat(name.text, " is declared in ",
+                       scope_->loop != nullptr ? "a loop or a branch"
+                       : in_function_          ? "a function"
+                                               : "a layer",
+                       ", but ",
                        input ? "inputs belong into a model" : "parameters and states belong into a model or a layer"));
     return;
   }

@@ -241,6 +241,8 @@ class Lowering {
   bool ExecuteLoopNext(const ast::Next& next);
   bool EvaluateCarries(const std::vector<ast::Carry>& carries, LoopScope& loop, std::vector<ir::Value*>& initial);
   bool CheckNexts(const LoopScope& loop);
+  const LoopScope::Carry* WholeCarry(const ir::Value& value) const;
+  static std::string BeginAsFloat(const LoopScope::Carry& carry);
   // Runs `body` with statements going to the region of `statement`; false after an error.
   bool InRegion(ir::Statement& statement, LoopScope& loop, const std::function<void(Scope&)>& body);
   ir::Value* RegionParameter(std::vector<std::unique_ptr<ir::Value>>& parameters, const std::string& name,
