@@ -49,25 +49,6 @@ class Frame {
     return RunStatements(statements, roots, false);
   }
 
- private:
-  absl::Status RunStatements(absl::Span<const Statement* const> statements, absl::Span<const Value* const> roots,
-                             bool keep_all) {
-    absl::flat_hash_map<const Value*, int> readers;
-    for (const Statement* statement : statements) {
-      for (const Value* operand : statement->operands) ++readers[operand];
-    }
-    for (const Value* root : roots) ++readers[root];
-    for (const Statement* statement : statements) {
-      if (IsDeclaration(statement->op) || statement->op == Op::kNext || statement->op == Op::kBarrier) continue;
-      RETURN_IF_ERROR(RunStatement(*statement));
-      if (keep_all) continue;
-      for (const Value* operand : statement->operands) {
-        if (--readers[operand] == 0) arrays_.erase(operand);
-      }
-    }
-    return absl::OkStatus();
-  }
-
   absl::Status RunStatement(const Statement& s) {
     switch (s.op) {
       case Op::kGrad:
@@ -96,6 +77,25 @@ class Frame {
     auto result = std::make_shared<Array>(s.result()->type, arithmetic_);
     RETURN_IF_ERROR(Evaluate({s, operands, *result}));
     Bind(s.result(), std::move(result));
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status RunStatements(absl::Span<const Statement* const> statements, absl::Span<const Value* const> roots,
+                             bool keep_all) {
+    absl::flat_hash_map<const Value*, int> readers;
+    for (const Statement* statement : statements) {
+      for (const Value* operand : statement->operands) ++readers[operand];
+    }
+    for (const Value* root : roots) ++readers[root];
+    for (const Statement* statement : statements) {
+      if (IsDeclaration(statement->op) || statement->op == Op::kNext || statement->op == Op::kBarrier) continue;
+      RETURN_IF_ERROR(RunStatement(*statement));
+      if (keep_all) continue;
+      for (const Value* operand : statement->operands) {
+        if (--readers[operand] == 0) arrays_.erase(operand);
+      }
+    }
     return absl::OkStatus();
   }
 
@@ -247,6 +247,16 @@ absl::StatusOr<StepArrays> InterpretIn(Arithmetic arithmetic, const Graph& graph
     }
   }
   return result;
+}
+
+absl::StatusOr<std::vector<Array>> InterpretControl(Arithmetic arithmetic, const Statement& statement,
+                                                    absl::Span<const Array* const> operands) {
+  Frame frame(arithmetic);
+  for (size_t i = 0; i < operands.size(); ++i) frame.Bind(statement.operands[i], Borrow(*operands[i]));
+  RETURN_IF_ERROR(frame.RunStatement(statement));
+  std::vector<Array> results;
+  for (const auto& result : statement.results) results.push_back(Copy(*frame.Get(result.get())));
+  return results;
 }
 
 namespace {

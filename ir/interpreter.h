@@ -40,6 +40,10 @@ struct StepArrays {
 absl::StatusOr<StepArrays> InterpretIn(Arithmetic arithmetic, const Graph& graph, const NamedArrays& declared,
                                        bool keep_values = false);
 
+// The results of a scan, a `while` or a branch on its operands, which are of this arithmetic.
+absl::StatusOr<std::vector<Array>> InterpretControl(Arithmetic arithmetic, const Statement& statement,
+                                                    absl::Span<const Array* const> operands);
+
 // The bytes that Interpret asks for at most at one time, what is bound to declarations included.
 Size InterpreterBytes(const Graph& graph);
 

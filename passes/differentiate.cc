@@ -22,17 +22,17 @@ namespace {
 
 bool IsRegion(const Statement& s) { return s.op == Op::kScan || s.op == Op::kBranch; }
 
-WrittenAdjoint Written(const Expr& expr) {
-  if (expr.IsZero()) return {};
-  return expr.IsLiteral() ? WrittenAdjoint{nullptr, expr.number()} : WrittenAdjoint{expr.value(), 0};
-}
-
 // A line of its own for an adjoint that is a value already: `d.b2 = d.z3`. Simplification joins the two.
 Expr Copy(const Expr& value) {
   return Expr::Apply(Op::kBroadcast, {value}, {ir::Shape(value.shape().begin(), value.shape().end())});
 }
 
 }  // namespace
+
+WrittenAdjoint Written(const Expr& expr) {
+  if (expr.IsZero()) return {};
+  return expr.IsLiteral() ? WrittenAdjoint{nullptr, expr.number()} : WrittenAdjoint{expr.value(), 0};
+}
 
 Differentiator::Differentiator(Task task, ir::Region& fresh)
     : task_(std::move(task)),
@@ -142,9 +142,11 @@ Expr Differentiator::FullAdjoint(const Value* value) {
 void Differentiator::Flow(const Statement& s, int operand, Expr g) {
   const Value* value = s.operands[operand];
   Expr contribution;
+  bool waits = false;
   if (g.IsZero()) {
     contribution = g;
   } else if (s.op == Op::kDot && waits_.contains(value) && !waits_.contains(s.operands[1 - operand])) {
+    waits = true;
     waiting_.push_back({&s, operand, Full(g, s.result()->type.shape)});
   } else if (s.op == Op::kCustomVjp) {
     contribution = CustomGradient(s, operand, g);
@@ -155,12 +157,12 @@ void Differentiator::Flow(const Statement& s, int operand, Expr g) {
     contribution = Gradient(s, operand, g);
   }
   if (ir::IsElementwise(s.op)) contribution = Unbroadcast(contribution, s.result()->type.shape, value->type.shape);
-  Contribute(s, operand, contribution);
+  Contribute(s, operand, contribution, waits);
 }
 
-void Differentiator::Contribute(const Statement& s, int operand, Expr contribution) {
+void Differentiator::Contribute(const Statement& s, int operand, Expr contribution, bool waits) {
   const Value* value = s.operands[operand];
-  if (task_.record != nullptr) task_.record->parts.push_back({&s, operand, Written(contribution), false});
+  if (task_.record != nullptr) task_.record->parts.push_back({&s, operand, Written(contribution), waits});
   Adjoint& adjoint = adjoints_[value];
   if (!contribution.IsZero()) adjoint.contributions.push_back({contribution, builder_.note()});
   int& pending = paths_.pending[value];
@@ -369,6 +371,9 @@ class GradFiller {
     }
     const auto gone = [&](const WrittenAdjoint& w) { return w.value != nullptr && !values.contains(w.value); };
     absl::erase_if(record_->adjoints, [&](const auto& entry) { return gone(entry.second); });
+    absl::flat_hash_set<const Statement*> statements;
+    for (const auto& s : region_.statements) statements.insert(s.get());
+    std::erase_if(record_->bodies, [&](const auto& body) { return !statements.contains(body.backward); });
     for (GradientRecord::Part& part : record_->parts) {
       if (!gone(part.contribution)) continue;
       part.contribution = {};

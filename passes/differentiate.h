@@ -18,16 +18,27 @@ struct WrittenAdjoint {
 
 // What stands for what in the statements of one gradient: what a check of it needs to know.
 struct GradientRecord {
-  // The contribution of one operand of one statement to the adjoint of that operand.
+  // The contribution of one operand of one statement to the adjoint of that operand. In the record of a body: without
+  // a statement, what comes in by yield number `operand`, or, of a scan, -1 - `operand` by that carry.
   struct Part {
     const ir::Statement* user = nullptr;
     int operand = 0;
     WrittenAdjoint contribution;
-    bool gone = false;  // a later rule made it superfluous
+    bool gone = false;  // a later rule made it superfluous, or it waits until the loop is over
   };
   absl::flat_hash_map<const ir::Value*, WrittenAdjoint> adjoints;  // of values that a gradient flows through
   std::vector<Part> parts;
   std::vector<const ir::Value*> results;  // of the `grad`, in its order
+  // The scans and branches that a gradient flows through.
+  struct Body;
+  std::vector<Body> bodies;
+};
+
+// What stands for what in the gradient of a body: values of the forward body, and values of either body for them.
+struct GradientRecord::Body {
+  const ir::Statement* forward = nullptr;
+  const ir::Statement* backward = nullptr;
+  GradientRecord record;  // without results
 };
 
 // Replaces `grad`, a statement of the graph's body in whose way nothing stands (gradient_paths.h), by the statements

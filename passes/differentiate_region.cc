@@ -24,19 +24,6 @@ using ir::Op;
 using ir::Statement;
 using ir::Value;
 
-// The reverse scan, or the branch, while it is made.
-struct Differentiator::LoopGradient {
-  Statement& forward;
-  ir::Region& body;     // the forward body: that of `forward`, or a copy of it that runs again
-  bool again;           // the latter
-  ir::NameTable names;  // of the values of both bodies
-  std::vector<std::unique_ptr<Value>> sequences, carries, captures;  // parameters
-  std::vector<Value*> sequence_operands, carry_operands, capture_operands;
-  ir::ValueMap resolved;                             // values of the forward body as the backward body sees them
-  std::vector<std::unique_ptr<Statement>> computed;  // what is computed again
-  ir::Region fresh;                                  // the gradient of the body
-};
-
 namespace {
 
 // Costs less than keeping its result: it moves nothing larger than what it reads, or reads nothing.
@@ -206,17 +193,19 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
   const std::vector<bool> active = ActiveParameters(s, DependentOperands(s, paths_), results);
   // A copy of the body that runs again, or the body itself.
   std::unique_ptr<Statement> copy;
+  BodyPairs pairs;
   if (scan.recompute) {
     ir::ValueMap map;
     copy = ir::CloneStatement(s, map);
+    pairs.Add(*copy->region, *s.region);
   }
   ir::Region& body = scan.recompute ? *copy->region : *s.region;
-  LoopGradient loop{s, body, scan.recompute, ir::NameTable(body), {}, {}, {}, {}, {}, {}, {}, {}, {}};
+  LoopGradient loop{s, body, scan.recompute, ir::NameTable(body)};
   const auto adjoint_name = [&](const std::string& name) { return absl::StrCat(task_.prefix, ".", name); };
 
   // What comes in: the adjoints of stacked values, step by step, and those of carries, from the step behind.
   struct Root {
-    const Value* yield;
+    size_t yield;
     Value* g;
   };
   std::vector<Root> roots;
@@ -225,7 +214,7 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
     Value* operand = FullAdjoint(s.results[i].get()).value();
     Value* g = AddParameter(loop, loop.sequences, body.yields[i]->type, adjoint_name(BaseOf(s.results[i]->name)));
     loop.sequence_operands.push_back(operand);
-    roots.push_back({body.yields[i], g});
+    roots.push_back({i, g});
   }
   std::vector<size_t> carried;  // the carries that have an adjoint
   for (size_t i = 0; i < scan.carries; ++i) {
@@ -236,7 +225,7 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
     const Expr zero = Full(Expr::Literal(builder_, carry.type.element, 0), carry.type.shape);
     loop.carry_operands.push_back((results[result] ? FullAdjoint(s.results[result].get()) : zero).value());
     Value* g = AddParameter(loop, loop.carries, carry.type, adjoint_name(carry.name));
-    roots.push_back({body.yields[result], g});
+    roots.push_back({result, g});
   }
 
   // The gradient of the body.
@@ -247,9 +236,10 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
     targets.push_back(parameter.get());
     if (static_cast<size_t>(parameter->index) >= scan.sequences + scan.carries) captures.insert(parameter.get());
   }
-  for (const Root& root : roots) yields.push_back(root.yield);
+  for (const Root& root : roots) yields.push_back(body.yields[root.yield]);
+  GradientRecord record;
   Differentiator inner({body, nullptr, ir::Uses(body), FindGradientPaths(body.statements, targets, yields), targets,
-                        loop.names, task_.prefix, "", task_.limit},
+                        loop.names, task_.prefix, "", task_.limit, task_.record == nullptr ? nullptr : &record},
                        loop.fresh);
   inner.builder().SetNote(note);
   // What reads nothing but captures is the same in every step and waits for nothing.
@@ -260,7 +250,11 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
       inner.Name(parameter.get(), loop.names.Unique(adjoint_name(parameter->name)));
     }
   }
-  for (const Root& root : roots) inner.Seed(root.yield, Expr::Of(inner.builder(), root.g));
+  for (const Root& root : roots) {
+    inner.Seed(body.yields[root.yield], Expr::Of(inner.builder(), root.g));
+    const auto yield = static_cast<int>(root.yield), stacked = static_cast<int>(scan.stacked);
+    record.parts.push_back({nullptr, yield < stacked ? yield : stacked - yield - 1, {root.g, 0}, false});
+  }
   CHECK(inner.Run().ok()) << "the body of a scan is larger than a graph may be";
   ir::Builder& builder = inner.builder();
   builder.SetNote(note);
@@ -311,6 +305,7 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
   for (const Differentiator::Waiting& waiting : inner.waiting()) {
     Value* other = waiting.dot->operands[static_cast<size_t>(1 - waiting.operand)];
     const Value* capture = waiting.dot->operands[static_cast<size_t>(waiting.operand)];
+    record.adjoints.erase(capture);
     Product product{waiting.dot->Text("spec"), waiting.operand, static_cast<size_t>(capture->index), nullptr, 0,
                     stack(waiting.g.value())};
     const bool parameter = other->definition == nullptr;
@@ -352,6 +347,7 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
   region.yields = stacked;
   region.yields.insert(region.yields.end(), nexts.begin(), nexts.end());
   KeepNeeded(region);
+  RecordBody(std::move(record), s, pairs, *back, loop);
   for (const auto& statement : region.statements) resolve(statement->operands, known);
   resolve(region.yields, known);
   region.statements.insert(region.statements.begin(), std::make_move_iterator(loop.computed.begin()),
@@ -416,8 +412,9 @@ void Differentiator::DifferentiateBranch(Statement& s, const std::vector<bool>& 
   const ir::Note note = builder_.note();
   ir::ValueMap map;
   std::unique_ptr<Statement> copy = ir::CloneStatement(s, map);
+  const BodyPairs pairs(*copy->region, *s.region);
   ir::Region& body = *copy->region;
-  LoopGradient loop{s, body, true, ir::NameTable(body), {}, {}, {}, {}, {}, {}, {}, {}, {}};
+  LoopGradient loop{s, body, true, ir::NameTable(body)};
   std::vector<const Value*> targets, yields;
   const std::vector<bool> active = ActiveParameters(s, DependentOperands(s, paths_), results);
   for (const auto& parameter : body.parameters) {
@@ -426,8 +423,9 @@ void Differentiator::DifferentiateBranch(Statement& s, const std::vector<bool>& 
   for (size_t i = 0; i < results.size(); ++i) {
     if (results[i]) yields.push_back(body.yields[i]);
   }
+  GradientRecord record;
   Differentiator inner({body, nullptr, ir::Uses(body), FindGradientPaths(body.statements, targets, yields), targets,
-                        loop.names, task_.prefix, "", task_.limit},
+                        loop.names, task_.prefix, "", task_.limit, task_.record == nullptr ? nullptr : &record},
                        loop.fresh);
   inner.builder().SetNote(note);
   absl::flat_hash_set<const Value*> known;
@@ -439,6 +437,7 @@ void Differentiator::DifferentiateBranch(Statement& s, const std::vector<bool>& 
     loop.capture_operands.push_back(operand);
     known.insert(g);
     inner.Seed(body.yields[i], Expr::Of(inner.builder(), g));
+    record.parts.push_back({nullptr, static_cast<int>(i), {g, 0}, false});
   }
   CHECK(inner.Run().ok()) << "a branch is larger than a graph may be";
   inner.builder().SetNote(note);
@@ -458,6 +457,7 @@ void Differentiator::DifferentiateBranch(Statement& s, const std::vector<bool>& 
   region.statements = std::move(body.statements);
   std::move(loop.fresh.statements.begin(), loop.fresh.statements.end(), std::back_inserter(region.statements));
   KeepNeeded(region);
+  RecordBody(std::move(record), s, pairs, *back, loop);
   for (const auto& statement : region.statements) {
     for (const auto& result : statement->results) known.insert(result.get());
   }

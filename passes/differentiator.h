@@ -18,6 +18,8 @@
 
 namespace gradus::passes {
 
+WrittenAdjoint Written(const ir::Expr& expr);
+
 class Differentiator {
  public:
   struct Task {
@@ -73,7 +75,18 @@ class Differentiator {
     int operand;
     ir::Expr g;
   };
-  struct LoopGradient;
+  // The reverse scan, or the branch, while it is made.
+  struct LoopGradient {
+    ir::Statement& forward;
+    ir::Region& body;          // the forward body: that of `forward`, or a copy of it that runs again
+    bool again;                // the latter
+    ir::NameTable names = {};  // of the values of both bodies
+    std::vector<std::unique_ptr<ir::Value>> sequences = {}, carries = {}, captures = {};  // parameters
+    std::vector<ir::Value*> sequence_operands = {}, carry_operands = {}, capture_operands = {};
+    ir::ValueMap resolved = {};  // values of the forward body as the backward body sees them
+    std::vector<std::unique_ptr<ir::Statement>> computed = {};  // what is computed again
+    ir::Region fresh = {};                                      // the gradient of the body
+  };
 
   // --- differentiate.cc
   ir::Note NoteOf(const ir::Value& value) const;
@@ -83,7 +96,7 @@ class Differentiator {
   ir::Expr IncomingGradient(const ir::Statement& s);
   ir::Expr FullAdjoint(const ir::Value* value);
   void Flow(const ir::Statement& s, int operand, ir::Expr g);
-  void Contribute(const ir::Statement& s, int operand, ir::Expr contribution);
+  void Contribute(const ir::Statement& s, int operand, ir::Expr contribution, bool waits = false);
   ir::Expr Sum(const ir::Value* value);
   void Finish(const ir::Value* value, ir::Expr total);
   bool ReadsParameter(const ir::Value& value) const;
@@ -99,10 +112,25 @@ class Differentiator {
   void CopyInto(const ir::Region& region, const ir::Statement& statement, const ir::Expr& g, ir::ValueMap& map);
   bool WithoutLiteral(const ir::Region& region, const ir::Statement& statement, const ir::Expr& g, ir::ValueMap& map);
 
+  // The values of a copied body and those that they are copies of, with what stands in the bodies below.
+  struct BodyPairs {
+    BodyPairs() = default;
+    BodyPairs(const ir::Region& copy, const ir::Region& original) { Add(copy, original); }
+    void Add(const ir::Region& copy, const ir::Region& original);
+    const ir::Value* Of(const ir::Value* value) const;
+    const ir::Statement* Of(const ir::Statement* statement) const;
+    absl::flat_hash_map<const ir::Value*, const ir::Value*> values;
+    absl::flat_hash_map<const ir::Statement*, const ir::Statement*> statements;
+  };
+
   // --- differentiate_region.cc
   void DifferentiateRegion(ir::Statement& s);
   void DifferentiateScan(ir::Statement& s, const std::vector<bool>& results);
   void DifferentiateBranch(ir::Statement& s, const std::vector<bool>& results);
+
+  // --- differentiate_record.cc
+  void RecordBody(GradientRecord record, const ir::Statement& forward, const BodyPairs& pairs,
+                  const ir::Statement& backward, const LoopGradient& loop);
   ir::Value* Kept(ir::Statement& scan, ir::Value* inner, ir::NameTable& inner_names);
   ir::Value* Resolve(LoopGradient& loop, ir::Value* value);
   ir::Value* AddParameter(LoopGradient& loop, std::vector<std::unique_ptr<ir::Value>>& to, const ir::Type& type,

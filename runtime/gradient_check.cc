@@ -11,6 +11,7 @@
 #include "ir/widen.h"
 #include "runtime/gradient_claims.h"
 #include "runtime/gradient_locate.h"
+#include "runtime/gradient_trace.h"
 #include "runtime/machine.h"
 #include "runtime/progress.h"
 
@@ -40,49 +41,74 @@ bool AnyNan(const Array& x) {
   return std::any_of(data.begin(), data.end(), [](double v) { return std::isnan(v); });
 }
 
+// Of a scan with every step of its body.
 ir::Size BytesOf(const Statement& s) {
   ir::Size bytes(0);
   for (const auto& result : s.results) bytes = bytes + result->type.elements() * ir::Size(sizeof(double));
-  return bytes;
+  if (s.op != Op::kScan && s.op != Op::kBranch) return bytes;
+  ir::Size body(0);
+  for (const auto& inner : s.region->statements) body = body + BytesOf(*inner);
+  return bytes + body * ir::Size(s.op == Op::kScan ? s.Int("length") : 1);
+}
+
+bool IsFused(const Statement& s) {
+  if (s.op == Op::kFused) return true;
+  return s.region != nullptr && std::any_of(s.region->statements.begin(), s.region->statements.end(),
+                                            [](const auto& inner) { return IsFused(*inner); });
 }
 
 // `limit` 0: half of what there is.
-absl::Status CheckFits(const ir::Graph& graph, ir::Size bytes, int64_t limit) {
+absl::Status CheckFits(const std::string& name, ir::Size bytes, int64_t limit) {
   if (limit == 0) {
     const auto available = AvailableMemory();
     if (!available) return absl::OkStatus();
     limit = available->bytes / 2;
   }
   if (bytes.ok() && bytes.value() <= limit) return absl::OkStatus();
-  return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kMemoryLimit, graph.name,
+  return ir::ErrorStatus(absl::StatusCode::kResourceExhausted, ir::ErrorKind::kMemoryLimit, name,
                          ": the check keeps every value in f64, which takes ",
                          bytes.ok() ? HumanBytes(bytes.value()) : "more bytes than 63 bits can count",
                          "; half of what there is are ", HumanBytes(limit),
                          ". A smaller batch (--set) is as good a proof");
 }
 
+// What has to be computed for the proof.
+std::vector<const Statement*> NeededFor(const ir::Graph& graph, const std::vector<WrittenGradient>& all) {
+  std::vector<const Value*> roots;
+  const auto need = [&](const WrittenAdjoint& written) {
+    if (written.value != nullptr) roots.push_back(written.value);
+  };
+  for (const WrittenGradient& gradient : all) {
+    roots.insert(roots.end(), gradient.scalars.begin(), gradient.scalars.end());
+    for (const WrittenAdjoint& result : gradient.gradients) need(result);
+    for (const auto& [value, adjoint] : gradient.record.adjoints) need(adjoint);
+    for (const auto& part : gradient.record.parts) need(part.contribution);
+  }
+  return GraphOrder(graph).Before(roots);
+}
+
+absl::Status CheckNeeded(const std::string& name, absl::Span<const Statement* const> needed, int64_t limit) {
+  ir::Size bytes(0);
+  for (const Statement* s : needed) {
+    if (IsFused(*s))
+      return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, name,
+                             " was printed after fusion: print it with `gradus grad` or `gradus show --stage step`");
+    bytes = bytes + BytesOf(*s);
+  }
+  return CheckFits(name, bytes, limit);
+}
+
 class Checker {
  public:
-  Checker(const ir::Graph& graph, const GradientCheckOptions& options, double tolerance)
-      : graph_(graph), options_(options), tolerance_(tolerance), order_(graph), random_(options.seed) {}
+  Checker(const Trace& trace, const GradientCheckOptions& options, double tolerance)
+      : declared_(trace.declared),
+        options_(options),
+        tolerance_(tolerance),
+        order_(trace.graph, &trace.places),
+        random_(options.seed) {}
 
-  absl::StatusOr<std::vector<GradientCheck>> Run(const std::vector<GradientClaims>& all, const ValueArrays& declared) {
-    std::vector<const Value*> roots;
-    const auto need = [&](const WrittenAdjoint& written) {
-      if (written.value != nullptr) roots.push_back(written.value);
-    };
-    for (const GradientClaims& claims : all) {
-      roots.insert(roots.end(), claims.scalars.begin(), claims.scalars.end());
-      for (const WrittenAdjoint& gradient : claims.gradients) need(gradient);
-      for (const auto& [value, adjoint] : claims.adjoints) need(adjoint);
-      for (const auto& [value, parts] : claims.parts) {
-        for (const auto& part : parts) std::for_each(part.contributions.begin(), part.contributions.end(), need);
-      }
-      work_ += static_cast<double>(claims.by.size()) * (kDirections + 2) + 1;
-    }
-    needed_ = order_.Before(roots);
-    RETURN_IF_ERROR(CheckNeeded());
-    declared_ = &declared;
+  absl::StatusOr<std::vector<GradientCheck>> Run(const std::vector<GradientClaims>& all) {
+    for (const GradientClaims& claims : all) work_ += static_cast<double>(claims.by.size()) * (kDirections + 2) + 1;
     ASSIGN_OR_RETURN(GradientPoint point, MakePoint(0));
     point_ = std::make_unique<GradientPoint>(std::move(point));
     std::vector<GradientCheck> checks;
@@ -94,22 +120,12 @@ class Checker {
   }
 
  private:
-  absl::Status CheckNeeded() const {
-    ir::Size bytes(0);
-    for (const Statement* s : needed_) {
-      if (s->op == Op::kFused)
-        return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph_.name,
-                               " was printed after fusion: print it with `gradus grad` or `gradus show --stage step`");
-      bytes = bytes + BytesOf(*s);
-    }
-    return CheckFits(graph_, bytes, options_.memory_limit);
-  }
-
   absl::StatusOr<GradientPoint> MakePoint(uint64_t rounding) {
     size_t done = 0;
-    return GradientPoint::Create(needed_, *declared_, rounding, [&] {
+    const auto statements = order_.statements();
+    return GradientPoint::Create(statements, declared_, rounding, [&] {
       if (options_.progress && rounding == 0)
-        options_.progress(0.1 * static_cast<double>(done++) / static_cast<double>(needed_.size()), "values in f64");
+        options_.progress(0.1 * static_cast<double>(done++) / static_cast<double>(statements.size()), "values in f64");
     });
   }
 
@@ -342,33 +358,46 @@ class Checker {
     return absl::nullopt;
   }
 
-  const ir::Graph& graph_;
+  const ValueArrays& declared_;
   const GradientCheckOptions& options_;
   double tolerance_;
   GraphOrder order_;
   std::mt19937_64 random_;
-  std::vector<const Statement*> needed_;
-  const ValueArrays* declared_ = nullptr;
   std::unique_ptr<GradientPoint> point_, noisy_;
   double work_ = 1, worked_ = 0;
 };
 
+std::string RuleOf(const Statement& custom) {
+  const std::string rule = custom.Text("rule");
+  return rule.substr(0, rule.find(' '));
+}
+
+void Rules(const ir::Region& region, absl::flat_hash_set<std::string>& rules) {
+  for (const auto& s : region.statements) {
+    if (s->op == Op::kCustomVjp) rules.insert(RuleOf(*s));
+    if (s->region != nullptr) Rules(*s->region, rules);
+  }
+}
+
+absl::Status CheckTrusted(const ir::Graph& graph, const std::vector<std::string>& names) {
+  absl::flat_hash_set<std::string> rules;
+  Rules(graph.body, rules);
+  for (const std::string& name : names) {
+    if (!rules.contains(name))
+      return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph.name, ": no function ", name,
+                             " with a vjp is used in it, so there is no rule to trust");
+  }
+  return absl::OkStatus();
+}
+
 // Marks the rules that count as right.
-absl::Status Trust(const ir::Graph& graph, std::vector<std::string> names, std::vector<GradientClaims>& claims) {
-  absl::flat_hash_set<std::string> missing(names.begin(), names.end());
-  names.push_back("straight_through");
+void Trust(const ir::Graph& graph, const std::vector<std::string>& names, std::vector<GradientClaims>& claims) {
   for (const auto& s : graph.body.statements) {
     if (s->op != Op::kCustomVjp) continue;
-    const std::string rule = s->Text("rule");
-    const std::string name = rule.substr(0, rule.find(' '));
-    if (!absl::c_linear_search(names, name)) continue;
-    missing.erase(name);
+    const std::string rule = RuleOf(*s);
+    if (rule != "straight_through" && !absl::c_linear_search(names, rule)) continue;
     for (GradientClaims& one : claims) one.trusted.insert(s.get());
   }
-  if (missing.empty()) return absl::OkStatus();
-  const std::string& first = *absl::c_find_if(names, [&](const std::string& name) { return missing.contains(name); });
-  return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph.name, ": no function ", first,
-                         " with a vjp is used in it, so there is no rule to trust");
 }
 
 absl::StatusOr<ValueArrays> Bind(const ir::Graph& graph, const ir::NamedTensors& declared) {
@@ -405,28 +434,27 @@ absl::Status CheckGradientFits(const ir::Graph& graph) {
   for (const auto& s : graph.body.statements) {
     if (s->section != "update") bytes = bytes + BytesOf(*s);
   }
-  return CheckFits(graph, bytes, 0);
+  return CheckFits(graph.name, bytes, 0);
 }
 
 absl::StatusOr<std::vector<GradientCheck>> CheckGradients(ir::Graph graph, const ir::NamedTensors& declared,
                                                           const GradientCheckOptions& options) {
-  for (const auto& s : graph.body.statements) {
-    if (s->op != ir::Op::kScan && s->op != ir::Op::kWhile && s->op != ir::Op::kBranch) continue;
-    return ir::ErrorStatus(
-        absl::StatusCode::kUnimplemented, ir::ErrorKind::kNotThereYet, graph.name, ": ", ir::Info(s->op).mnemonic, " (",
-        s->result()->name,
-        ") hides what happens inside of it: its gradient cannot be checked statement by statement yet");
-  }
   const bool rounded = ir::Widen(graph);
   double tolerance = kTolerance;
-  ASSIGN_OR_RETURN(std::vector<GradientClaims> claims, DifferentiateAndRecord(graph));
-  if (claims.empty()) {
-    ASSIGN_OR_RETURN(claims, ReadClaims(graph, GraphOrder(graph)));
+  ASSIGN_OR_RETURN(std::vector<WrittenGradient> written, DifferentiateAndRecord(graph));
+  if (written.empty()) {
+    ASSIGN_OR_RETURN(written, ReadClaims(graph, GraphOrder(graph)));
     if (rounded) tolerance = kTolerancePrinted;
   }
-  RETURN_IF_ERROR(Trust(graph, options.trusted, claims));
+  RETURN_IF_ERROR(CheckTrusted(graph, options.trusted));
   ASSIGN_OR_RETURN(const ValueArrays arrays, Bind(graph, declared));
-  return Checker(graph, options, tolerance).Run(claims, arrays);
+  const std::vector<const Statement*> needed = NeededFor(graph, written);
+  RETURN_IF_ERROR(CheckNeeded(graph.name, needed, options.memory_limit));
+  ASSIGN_OR_RETURN(const Trace trace, TraceAt(needed, arrays));
+  std::vector<GradientClaims> claims;
+  for (const WrittenGradient& gradient : written) claims.push_back(InTrace(gradient, trace));
+  Trust(trace.graph, options.trusted, claims);
+  return Checker(trace, options, tolerance).Run(claims);
 }
 
 }  // namespace gradus::runtime

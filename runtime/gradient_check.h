@@ -4,7 +4,8 @@
 // Everything is computed in double (ir/widen.h). Each gradient is compared as a whole, a parameter at a time: along
 // random directions and at single elements, with tangents that know nothing of the gradient rules, and with differences
 // of the value. Then every adjoint is compared alone, given the adjoints of what reads its value: of a wrong gradient
-// this names the cause and none of its consequences (gradient_equation.h).
+// this names the cause and none of its consequences (gradient_equation.h). Scans are unrolled for that, and branches
+// taken as they are at the point (gradient_trace.h), so that the cause is found in the body of a loop too.
 #pragma once
 
 #include <functional>

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
 #include "ir/error.h"
 #include "passes/backprop.h"
+#include "runtime/gradient_bodies.h"
 
 namespace gradus::runtime {
 namespace {
@@ -17,33 +17,15 @@ using ir::Statement;
 using ir::Value;
 using passes::WrittenAdjoint;
 
-GradientClaims FromRecord(passes::FilledGradient filled) {
-  GradientClaims claims;
-  claims.number = filled.number;
-  claims.scalars = {filled.scalar};
-  claims.note = std::move(filled.note);
-  claims.by = std::move(filled.by);
-  for (const Value* result : filled.record.results) claims.gradients.push_back({result, 0});
-  claims.adjoints = std::move(filled.record.adjoints);
-  for (const passes::GradientRecord::Part& part : filled.record.parts) {
-    auto& parts = claims.parts[part.user->operands[part.operand]];
-    auto at = std::find_if(parts.begin(), parts.end(), [&](const auto& p) { return p.user == part.user; });
-    if (at == parts.end()) at = parts.insert(parts.end(), {part.user, {}, false});
-    at->contributions.push_back(part.contribution);
-    at->gone = at->gone || part.gone;
-  }
-  return claims;
-}
-
-// The number of the gradient that `d.h` or `d2.h` belongs to, and `h`; 0: it is none.
-int64_t SplitAdjointName(absl::string_view name, absl::string_view& of) {
-  if (name.empty() || name[0] != 'd') return 0;
-  const size_t dot = name.find('.');
-  if (dot == absl::string_view::npos || dot + 1 == name.size()) return 0;
-  of = name.substr(dot + 1);
-  if (dot == 1) return 1;
-  int64_t number = 0;
-  return absl::SimpleAtoi(name.substr(1, dot - 1), &number) && number > 1 ? number : 0;
+WrittenGradient FromRecord(passes::FilledGradient filled) {
+  WrittenGradient gradient;
+  gradient.number = filled.number;
+  gradient.scalars = {filled.scalar};
+  gradient.note = std::move(filled.note);
+  gradient.by = std::move(filled.by);
+  for (const Value* result : filled.record.results) gradient.gradients.push_back({result, 0});
+  gradient.record = std::move(filled.record);
+  return gradient;
 }
 
 // Whether `later` is computed from the value.
@@ -52,25 +34,16 @@ bool IsBefore(const GraphOrder& order, const Value* value, const Value* later) {
   return std::find(before.begin(), before.end(), value->definition) != before.end();
 }
 
-bool BroadcastsTo(const ir::Shape& from, const ir::Shape& to) {
-  if (from.size() > to.size()) return false;
-  for (size_t i = 0; i < from.size(); ++i) {
-    const int64_t extent = from[from.size() - 1 - i];
-    if (extent != 1 && extent != to[to.size() - 1 - i]) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
-absl::StatusOr<std::vector<GradientClaims>> DifferentiateAndRecord(ir::Graph& graph) {
+absl::StatusOr<std::vector<WrittenGradient>> DifferentiateAndRecord(ir::Graph& graph) {
   ASSIGN_OR_RETURN(std::vector<passes::FilledGradient> filled, passes::FillAndRecord(graph));
-  std::vector<GradientClaims> all;
+  std::vector<WrittenGradient> all;
   for (passes::FilledGradient& one : filled) all.push_back(FromRecord(std::move(one)));
   return all;
 }
 
-absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, const GraphOrder& order) {
+absl::StatusOr<std::vector<WrittenGradient>> ReadClaims(const ir::Graph& graph, const GraphOrder& order) {
   absl::flat_hash_map<std::string, const Value*> named;
   for (const auto& s : graph.body.statements) {
     for (const auto& result : s->results) {
@@ -79,7 +52,7 @@ absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, c
       for (const std::string& alias : s->note.aliases) named.emplace(alias, result.get());
     }
   }
-  std::vector<GradientClaims> all;
+  std::vector<WrittenGradient> all;
   for (const Statement* s : order.statements()) {
     for (const auto& result : s->results) {
       std::vector<std::string> names = s->note.aliases;
@@ -93,31 +66,34 @@ absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, c
         if (!ir::IsFloat(value->type.element) || !ir::IsFloat(result->type.element) ||
             !BroadcastsTo(result->type.shape, value->type.shape))
           continue;
+        // Those of the results of a loop come from elsewhere.
+        const auto from = named.find(s->note.of);
+        if (s->region != nullptr && from != named.end() && from->second->definition == value->definition) continue;
         // An adjoint comes from a statement after its value. What a rule computes on the way is called likewise, after
         // the statement itself.
-        const auto from = named.find(s->note.of);
         const bool own = from != named.end() && from->second == value;
         if (from != named.end() && !own && !IsBefore(order, value, from->second)) continue;
         const auto at = std::find_if(all.begin(), all.end(), [&](const auto& c) { return c.number == number; });
-        GradientClaims& claims = at != all.end() ? *at : all.emplace_back();
-        claims.number = number;
-        claims.printed = true;
+        WrittenGradient& gradient = at != all.end() ? *at : all.emplace_back();
+        gradient.number = number;
+        gradient.printed = true;
         // A later, primed version has the whole shape.
-        claims.adjoints.emplace(value, WrittenAdjoint{result.get(), 0});
-        if (absl::StrContains(of, '\'') || (own && s->op != Op::kBroadcast)) claims.ambiguous.insert(value);
+        gradient.record.adjoints.emplace(value, WrittenAdjoint{result.get(), 0});
+        if (absl::StrContains(of, '\'') || (own && s->op != Op::kBroadcast)) gradient.ambiguous.insert(value);
       }
     }
   }
   if (all.empty())
     return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph.name,
                            " has no gradient: neither a `grad` statement nor an adjoint such as d.w");
-  for (GradientClaims& claims : all) {
+  for (WrittenGradient& gradient : all) {
+    gradient.record.bodies = ReadBodies(graph.body, graph.body, gradient.number, gradient.ambiguous);
     for (const Statement* s : order.statements()) {
       for (const auto& result : s->results) {
-        const auto found = claims.adjoints.find(result.get());
-        if (found == claims.adjoints.end() || (s->op != Op::kParam && s->op != Op::kInput)) continue;
-        claims.by.push_back(result.get());
-        claims.gradients.push_back(found->second);
+        const auto found = gradient.record.adjoints.find(result.get());
+        if (found == gradient.record.adjoints.end() || (s->op != Op::kParam && s->op != Op::kInput)) continue;
+        gradient.by.push_back(result.get());
+        gradient.gradients.push_back(found->second);
       }
     }
     // A scalar that everything with an adjoint leads to, the nearest first.
@@ -127,15 +103,15 @@ absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, c
       if (scalar->type.rank() != 0 || !ir::IsFloat(scalar->type.element)) continue;
       const std::vector<const Statement*> before = order.Before({&scalar, 1});
       const absl::flat_hash_set<const Statement*> leads(before.begin(), before.end());
-      const bool all_lead = std::all_of(claims.adjoints.begin(), claims.adjoints.end(),
+      const bool all_lead = std::all_of(gradient.record.adjoints.begin(), gradient.record.adjoints.end(),
                                         [&](const auto& entry) { return leads.contains(entry.first->definition); });
-      const bool is_adjoint = std::any_of(claims.adjoints.begin(), claims.adjoints.end(),
+      const bool is_adjoint = std::any_of(gradient.record.adjoints.begin(), gradient.record.adjoints.end(),
                                           [&](const auto& entry) { return entry.second.value == scalar; });
-      if (all_lead && !is_adjoint) claims.scalars.push_back(scalar);
+      if (all_lead && !is_adjoint) gradient.scalars.push_back(scalar);
     }
-    if (claims.scalars.empty())
+    if (gradient.scalars.empty())
       return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph.name,
-                             ": no scalar depends on everything that gradient ", claims.number, " is by");
+                             ": no scalar depends on everything that gradient ", gradient.number, " is by");
   }
   return all;
 }

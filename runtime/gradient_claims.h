@@ -15,35 +15,50 @@
 #include "ir/graph.h"
 #include "passes/differentiate.h"
 #include "runtime/gradient_point.h"
+#include "runtime/gradient_trace.h"
 
 namespace gradus::runtime {
 
-struct GradientClaims {
+struct WrittenGradient {
   int64_t number = 1;                             // of the gradient, in text order
   std::vector<const ir::Value*> scalars;          // what is differentiated; of a printed gradient what it may be
   ir::Note note;                                  // of the `grad`
   std::vector<const ir::Value*> by;               // in text order
   std::vector<passes::WrittenAdjoint> gradients;  // of `by`
-  absl::flat_hash_map<const ir::Value*, passes::WrittenAdjoint> adjoints;
-  // What the users of a value contribute to its adjoint; empty where the graph was printed.
-  struct Part {
-    const ir::Statement* user = nullptr;
-    std::vector<passes::WrittenAdjoint> contributions;  // one a use
-    bool gone = false;                                  // one of them is not in the graph
-  };
-  absl::flat_hash_map<const ir::Value*, std::vector<Part>> parts;
+  passes::GradientRecord record;                  // without results; of a printed gradient without parts too
   bool printed = false;
-  absl::flat_hash_set<const ir::Statement*> trusted;  // custom_vjp whose rule counts as right
   // Values whose adjoint is known by a primed name, which may as well be that of a contribution or of a helper.
   absl::flat_hash_set<const ir::Value*> ambiguous;
 };
 
 // Fills every `grad` of the graph, leaving the markers `custom_vjp` and `stop_gradient`. Fails with what is in the way
 // of one, as backprop does.
-absl::StatusOr<std::vector<GradientClaims>> DifferentiateAndRecord(ir::Graph& graph);
+absl::StatusOr<std::vector<WrittenGradient>> DifferentiateAndRecord(ir::Graph& graph);
 
-// The gradients of a graph that was printed after backpropagation and before fusion.
-absl::StatusOr<std::vector<GradientClaims>> ReadClaims(const ir::Graph& graph, const GraphOrder& order);
+// The gradients of a graph that was printed after backpropagation and before fusion. In bodies too: `d.z` in the
+// reverse scan is, step by step, the adjoint of `z` in the scan, and what the carry `d.h` becomes is that of `h`.
+absl::StatusOr<std::vector<WrittenGradient>> ReadClaims(const ir::Graph& graph, const GraphOrder& order);
+
+// What is to be proven of one gradient: the same, of the statements of a trace of the graph.
+struct GradientClaims {
+  std::vector<const ir::Value*> scalars;
+  ir::Note note;
+  std::vector<const ir::Value*> by;
+  std::vector<passes::WrittenAdjoint> gradients;
+  absl::flat_hash_map<const ir::Value*, passes::WrittenAdjoint> adjoints;
+  // What the users of a value contribute to its adjoint; empty where the graph was printed.
+  struct Part {
+    const ir::Statement* user = nullptr;
+    absl::flat_hash_set<const ir::Statement*> through;  // the user, or what a loop became that reads the value
+    std::vector<passes::WrittenAdjoint> contributions;  // one a use
+    bool gone = false;                                  // one of them is not in the graph
+  };
+  absl::flat_hash_map<const ir::Value*, std::vector<Part>> parts;
+  bool printed = false;
+  absl::flat_hash_set<const ir::Statement*> trusted;  // custom_vjp whose rule counts as right
+  absl::flat_hash_set<const ir::Value*> ambiguous;
+};
+GradientClaims InTrace(const WrittenGradient& gradient, const Trace& trace);
 
 // The contributions to a printed adjoint: the terms of its sum, each with its sign and the names of the values whose
 // statement it may come from.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -30,7 +31,12 @@ std::string Describe(double ratio) {
 class Finder {
  public:
   Finder(const Value* scalar, const GraphOrder& order, const GradientJudge& judge, std::mt19937_64& random)
-      : scalar_(scalar), order_(order), judge_(judge), random_(random), before_scalar_(order.Before({&scalar, 1})) {}
+      : scalar_(scalar),
+        order_(order),
+        judge_(judge),
+        random_(random),
+        before_scalar_(order.Before({&scalar, 1})),
+        leads_(before_scalar_.begin(), before_scalar_.end()) {}
 
   absl::StatusOr<std::vector<WrongDerivative>> Run(const GradientClaims& written) {
     std::vector<std::pair<int, WrongDerivative>> wrong;
@@ -70,18 +76,21 @@ class Finder {
                            absl::flat_hash_set<const Statement*> users) const {
     GradientEquation equation;
     equation.reach.from = from;
-    absl::flat_hash_set<const Value*> open;
-    for (const Statement* s : before_scalar_) {
-      if (s->results.size() != 1 || s->op == Op::kStopGradient) continue;
-      const bool reads = std::any_of(s->operands.begin(), s->operands.end(), [&](const Value* v) {
-        return v == from ? users.empty() || users.contains(s) : open.contains(v);
-      });
-      if (!reads) continue;
+    std::set<int> readers;
+    const auto see = [&](const Value* value) {
+      for (const Statement* s : order_.users(value)) {
+        if (value != from || users.empty() || users.contains(s)) readers.insert(order_.place(s));
+      }
+    };
+    for (see(from); !readers.empty();) {
+      const Statement* s = order_.statements()[static_cast<size_t>(*readers.begin())];
+      readers.erase(readers.begin());
+      if (!leads_.contains(s) || s->op == Op::kStopGradient) continue;
       const Value* result = s->result();
       const bool end = result == scalar_ || claims.adjoints.contains(result);
       equation.reach.statements.push_back(s);
       if (!end) {
-        if (ir::IsFloat(result->type.element)) open.insert(result);
+        if (ir::IsFloat(result->type.element)) see(result);
         continue;
       }
       equation.reach.ends.push_back(result);
@@ -129,10 +138,16 @@ class Finder {
 
   using Found = std::vector<std::pair<int, WrongDerivative>>;
 
-  static bool IsCopyOfAnother(const Value* value, const Statement& custom) {
+  // What an argument of a custom vjp is a copy of: the function itself reads that. Null: it is none.
+  static const Value* CopiedArgument(const Value* value) {
     const Statement* copy = value->definition;
-    if (copy == nullptr || copy->op != Op::kReshape || copy->operands[0]->type != value->type) return false;
-    return std::find(custom.operands.begin() + 1, custom.operands.end(), copy->operands[0]) != custom.operands.end();
+    if (copy == nullptr || copy->op != Op::kReshape || copy->operands[0]->type != value->type) return nullptr;
+    return copy->operands[0];
+  }
+  static bool IsCopyOfAnother(const Value* value, const Statement& custom) {
+    const Value* copied = CopiedArgument(value);
+    return copied != nullptr &&
+           std::find(custom.operands.begin() + 1, custom.operands.end(), copied) != custom.operands.end();
   }
 
   absl::Status JudgeParts(const GradientClaims& claims, const Value* value, const WrittenAdjoint& adjoint,
@@ -149,8 +164,10 @@ class Finder {
       if (claims.trusted.contains(part.user)) continue;
       const bool known = part.user->result() == scalar_ || claims.adjoints.contains(part.user->result());
       if (part.gone || (part.user->op == Op::kCustomVjp && !known)) continue;
-      GradientEquation equation = part.user->op == Op::kCustomVjp ? ThroughBody(claims, value, *part.user)
-                                                                  : Through(claims, value, {part.user});
+      const Value* copied = CopiedArgument(value);
+      GradientEquation equation = part.user->op == Op::kCustomVjp
+                                      ? ThroughBody(claims, copied != nullptr ? copied : value, *part.user)
+                                      : Through(claims, value, part.through);
       for (const WrittenAdjoint& contribution : part.contributions) equation.claims.push_back({contribution, 1});
       if (part.user->op == Op::kCustomVjp) {
         // An argument that is given twice is two operands, the second a copy that the function itself does not read.
@@ -166,9 +183,9 @@ class Finder {
           }
         }
       }
-      const size_t before = wrong.size();
+      const size_t before = found_;
       RETURN_IF_ERROR(JudgeOne(equation, part.user, adjoint, wrong));
-      any = any || wrong.size() > before;
+      any = any || found_ > before;
     }
     // The adjoint is the sum of its parts.
     return any || !complete ? absl::OkStatus() : JudgeOne(sum, found->second.back().user, adjoint, wrong);
@@ -180,7 +197,7 @@ class Finder {
     whole.claims = {{adjoint, 1}};
     ASSIGN_OR_RETURN(const Judgement judgement, judge_.Judge(whole, judge_.Direction(value, random_), false));
     if (judgement.verdict != GradientVerdict::kWrong) return absl::OkStatus();
-    const size_t before = wrong.size();
+    const size_t before = found_;
     for (Share& share : Shares(claims, value, adjoint)) {
       GradientEquation equation = Through(claims, value, share.users);
       for (const Term& term : share.terms) equation.claims.push_back({term.value, term.sign});
@@ -188,7 +205,10 @@ class Finder {
       RETURN_IF_ERROR(JudgeOne(equation, share.statement, written, wrong));
     }
     // The terms are right, or cannot be told apart.
-    if (wrong.size() == before) return Report(whole, whole.reach.statements.front(), adjoint, wrong);
+    if (found_ == before) {
+      const auto& reached = whole.reach.statements;
+      return Report(whole, reached.empty() ? value->definition : reached.front(), adjoint, wrong);
+    }
     return absl::OkStatus();
   }
 
@@ -196,8 +216,8 @@ class Finder {
   struct Share {
     absl::flat_hash_set<const Statement*> users;
     std::vector<Term> terms;
-    const Statement* statement = nullptr;          // by which to call it
-    absl::flat_hash_set<const Statement*> prints;  // through which the users reach what has an adjoint
+    const Statement* statement = nullptr;  // by which to call it
+    std::vector<const Statement*> prints;  // in order: through which the users reach what has an adjoint
   };
   std::vector<Share> Shares(const GradientClaims& claims, const Value* value, const WrittenAdjoint& adjoint) const {
     std::vector<Share> shares;
@@ -207,13 +227,11 @@ class Finder {
       Share share;
       share.users = {user};
       share.statement = order_.Root(user);
-      for (const Statement* s : through.reach.statements) share.prints.insert(order_.Root(s));
+      for (const Statement* s : through.reach.statements) share.prints.push_back(order_.Root(s));
       shares.push_back(std::move(share));
     }
     for (const Term& term : TermsOf(claims, adjoint.value)) {
-      const auto of = [&](const Statement* s) {
-        return !s->results.empty() && std::find(term.of.begin(), term.of.end(), s->result()->name) != term.of.end();
-      };
+      const auto of = [&](const Statement* s) { return order_.IsCalled(s, term.of); };
       // All shares that can have this term become one.
       Share* first = nullptr;
       for (Share& share : shares) {
@@ -227,9 +245,10 @@ class Finder {
         }
         first->users.insert(share.users.begin(), share.users.end());
         first->terms.insert(first->terms.end(), share.terms.begin(), share.terms.end());
-        first->prints.insert(share.prints.begin(), share.prints.end());
+        first->prints.insert(first->prints.end(), share.prints.begin(), share.prints.end());
         share.users.clear();
       }
+      if (first == nullptr) return {};  // nobody knows where it comes from
       std::erase_if(shares, [](const Share& share) { return share.users.empty(); });
     }
     return shares;
@@ -245,14 +264,21 @@ class Finder {
 
   absl::Status Report(const GradientEquation& equation, const Statement* user, const WrittenAdjoint& adjoint,
                       Found& wrong) {
+    ++found_;
     const Value* value = equation.reach.from;
-    const Statement* root = order_.Root(user);
+    const Statement* root = order_.Spoken(user);
     WrongDerivative one;
-    if (!root->results.empty()) one.name = root->result()->name;
+    one.name = root->result()->name;
     one.place = root->note;
     if (user->op == Op::kCustomVjp) one.rule = user->Text("rule");
     const Statement* of = value->definition == nullptr ? nullptr : order_.Root(value->definition);
     one.by = of == nullptr ? value->name : of->result()->name;
+    // Of a loop the first of its steps will do.
+    if (std::any_of(wrong.begin(), wrong.end(), [&](const auto& other) {
+          return other.second.name == one.name && other.second.by == one.by &&
+                 other.second.place.SamePosition(one.place);
+        }))
+      return absl::OkStatus();
     if (adjoint.value != nullptr) one.adjoint = order_.Root(adjoint.value->definition)->result()->name;
     ASSIGN_OR_RETURN(const int64_t element, judge_.WorstElement(equation, random_));
     ASSIGN_OR_RETURN(const Judgement there, judge_.Compare(equation, judge_.Unit(value, element)));
@@ -275,6 +301,8 @@ class Finder {
   const GradientJudge& judge_;
   std::mt19937_64& random_;
   std::vector<const Statement*> before_scalar_;
+  absl::flat_hash_set<const Statement*> leads_;
+  size_t found_ = 0;  // equations that do not hold, those that are told once included
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <random>
 
+#include "absl/algorithm/container.h"
 #include "ir/check.h"
 #include "ir/evaluate.h"
 
@@ -21,6 +22,12 @@ using ir::Value;
 using Dual = ir::Dual<double>;
 
 bool IsFloat(const Value* value) { return ir::IsFloat(value->type.element); }
+
+// What is in memory once, however often it is named.
+bool IsCopy(const Statement& s) {
+  if (s.op == Op::kCustomVjp || s.op == Op::kStopGradient) return true;
+  return s.op == Op::kReshape && s.operands[0]->type == s.result()->type;
+}
 
 absl::StatusOr<SharedArray> Run(const Statement& s, absl::Span<const Array* const> operands) {
   auto result = std::make_shared<Array>(s.result()->type, Arithmetic::kDouble);
@@ -97,11 +104,10 @@ absl::StatusOr<SharedArray> ByProductRule(const Statement& s, absl::Span<const A
 // The tangent of the result, at least one operand having one.
 absl::StatusOr<SharedArray> Tangent(const Statement& s, absl::Span<const Array* const> values,
                                     absl::Span<const SharedArray> tangents) {
+  if (s.op != Op::kStopGradient && IsCopy(s)) return tangents[0];
   switch (s.op) {
     case Op::kStopGradient:
       return SharedArray();
-    case Op::kCustomVjp:
-      return tangents[0];
     case Op::kDot:
     case Op::kConvolution:
     case Op::kConvolutionWeights:
@@ -298,7 +304,7 @@ absl::StatusOr<ValueArrays> Walk(const Reach& reach, SharedArray start, const Co
 
 }  // namespace
 
-GraphOrder::GraphOrder(const ir::Graph& graph) {
+GraphOrder::GraphOrder(const ir::Graph& graph, const LoopPlaces* places) : loops_(places) {
   for (const auto& s : graph.body.statements) {
     places_[s.get()] = static_cast<int>(statements_.size());
     statements_.push_back(s.get());
@@ -345,6 +351,34 @@ const Statement* GraphOrder::Root(const Statement* statement) const {
   return statement;
 }
 
+const Statement* GraphOrder::Spoken(const Statement* statement) const {
+  const auto found = loops_ == nullptr ? LoopPlaces::const_iterator() : loops_->find(statement);
+  if (loops_ == nullptr || found == loops_->end() || !found->second.helper) return Root(statement);
+  return found->second.place->loop;
+}
+
+bool GraphOrder::IsCalled(const Statement* statement, absl::Span<const std::string> names) const {
+  const auto called = [&](const Statement& s) {
+    return std::any_of(s.results.begin(), s.results.end(),
+                       [&](const auto& result) { return absl::c_linear_search(names, result->name); });
+  };
+  if (called(*statement)) return true;
+  if (loops_ == nullptr) return false;
+  const auto found = loops_->find(statement);
+  if (found == loops_->end()) return false;
+  for (const LoopPlace* place = found->second.place; place != nullptr; place = place->outer) {
+    if (called(*place->loop)) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<SharedArray> ValueInDouble(const Statement& s, const ValueArrays& values) {
+  if (IsCopy(s)) return values.at(s.operands[0]);
+  std::vector<const Array*> operands;
+  for (const Value* operand : s.operands) operands.push_back(values.at(operand).get());
+  return Run(s, operands);
+}
+
 absl::StatusOr<GradientPoint> GradientPoint::Create(absl::Span<const Statement* const> statements,
                                                     const ValueArrays& declared, uint64_t rounding,
                                                     const std::function<void()>& visit) {
@@ -356,17 +390,9 @@ absl::StatusOr<GradientPoint> GradientPoint::Create(absl::Span<const Statement* 
       point.values_[s->result()] = declared.at(s->result());
       continue;
     }
-    if (s->op == Op::kCustomVjp || s->op == Op::kStopGradient) {
-      SharedArray same = point.values_.at(s->operands[0]);
-      point.values_[s->result()] = std::move(same);
-      continue;
-    }
-    std::vector<const Array*> operands;
-    for (const Value* operand : s->operands) operands.push_back(&point.At(operand));
-    auto result = std::make_shared<Array>(s->result()->type, Arithmetic::kDouble);
-    RETURN_IF_ERROR(ir::Evaluate({*s, operands, *result}));
-    const bool off = rounding != 0 && s->op != Op::kConstant && IsFloat(s->result());
-    point.values_[s->result()] = off ? Rounded(*result, engine) : SharedArray(std::move(result));
+    ASSIGN_OR_RETURN(SharedArray result, ValueInDouble(*s, point.values_));
+    const bool off = rounding != 0 && s->op != Op::kConstant && !IsCopy(*s) && IsFloat(s->result());
+    point.values_[s->result()] = off ? Rounded(*result, engine) : std::move(result);
   }
   return point;
 }
@@ -390,7 +416,7 @@ absl::StatusOr<ValueArrays> GradientPoint::Moved(const Reach& reach, SharedArray
   auto ends = Walk(reach, std::move(value),
                    [&](const Statement& s, absl::Span<const SharedArray> moved) -> absl::StatusOr<SharedArray> {
                      if (stop || s.op == Op::kStopGradient) return SharedArray();
-                     if (s.op == Op::kCustomVjp) return moved[0];
+                     if (IsCopy(s)) return moved[0];
                      std::vector<const Array*> before, after;
                      for (size_t i = 0; i < s.operands.size(); ++i) {
                        before.push_back(&At(s.operands[i]));

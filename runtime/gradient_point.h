@@ -22,10 +22,22 @@ namespace gradus::runtime {
 using SharedArray = std::shared_ptr<const ir::Array>;
 using ValueArrays = absl::flat_hash_map<const ir::Value*, SharedArray>;
 
+// The loops and branches around a statement of a trace (gradient_trace.h), the innermost first.
+struct LoopPlace {
+  const ir::Statement* loop = nullptr;
+  const LoopPlace* outer = nullptr;
+};
+struct PlaceInLoop {
+  const LoopPlace* place = nullptr;
+  bool helper = false;  // it stands for the loop itself, and for no statement of the body
+};
+using LoopPlaces = absl::flat_hash_map<const ir::Statement*, PlaceInLoop>;
+
 // Who reads what, and where statements stand.
 class GraphOrder {
  public:
-  explicit GraphOrder(const ir::Graph& graph);
+  // `places`, which stays, is of the statements that a loop became.
+  explicit GraphOrder(const ir::Graph& graph, const LoopPlaces* places = nullptr);
   absl::Span<const ir::Statement* const> statements() const { return statements_; }
   absl::Span<const ir::Statement* const> users(const ir::Value* value) const;
   int place(const ir::Statement* statement) const { return places_.at(statement); }
@@ -33,8 +45,13 @@ class GraphOrder {
   std::vector<const ir::Statement*> Before(absl::Span<const ir::Value* const> values) const;
   // The statement that an unnamed value prints in, that of the value itself where it has a name.
   const ir::Statement* Root(const ir::Statement* statement) const;
+  // The statement of the program to speak of: the root, or the loop that it stands for.
+  const ir::Statement* Spoken(const ir::Statement* statement) const;
+  // Whether a statement, or a loop around it, has a result of one of these names.
+  bool IsCalled(const ir::Statement* statement, absl::Span<const std::string> names) const;
 
  private:
+  const LoopPlaces* loops_;
   std::vector<const ir::Statement*> statements_;
   absl::flat_hash_map<const ir::Statement*, int> places_;
   absl::flat_hash_map<const ir::Value*, std::vector<const ir::Statement*>> users_;
@@ -51,6 +68,9 @@ struct Reach {
 
 // Elements whose side of a comparison, rounding or maximum differs between two points, by statement.
 using BranchChanges = std::vector<std::pair<const ir::Statement*, int64_t>>;
+
+// The result of a statement, its operands being what `values` has.
+absl::StatusOr<SharedArray> ValueInDouble(const ir::Statement& statement, const ValueArrays& values);
 
 class GradientPoint {
  public:

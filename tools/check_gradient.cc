@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "frontend/locate.h"
 #include "ir/check.h"
 #include "ir/error.h"
@@ -203,12 +204,13 @@ std::string RulePlace(const std::string& rule, const std::string& file) {
   return absl::StrCat("the vjp of ", parts.first, " at ", colons > 1 ? "" : absl::StrCat(file, ":"), parts.second);
 }
 
-// The line of a printed graph on which a value is defined; 0: none.
+// The line of a printed graph on which a value is defined, or what a carry becomes; 0: none.
 int LineOf(const Model& model, const std::string& name) {
   int number = 0;
   for (const absl::string_view line : absl::StrSplit(model.module.program().source->text(), '\n')) {
     ++number;
-    const absl::string_view text = absl::StripAsciiWhitespace(line);
+    absl::string_view text = absl::StripAsciiWhitespace(line);
+    absl::ConsumePrefix(&text, "next ");
     if (!absl::StartsWith(text, name)) continue;
     const absl::string_view rest = absl::StripLeadingAsciiWhitespace(text.substr(name.size()));
     if (absl::StartsWith(rest, ":") || absl::StartsWith(rest, "=")) return number;

@@ -116,4 +116,60 @@ inline constexpr WrongEdit kWrongEdits[] = {
     {"adjoint of the wrong layer", "h.T @ d.l2.z", "h.T @ d.k", "l2.a", "d.l2.w"},
 };
 
+// A recurrent network in whose body, on line 12, stands `k = CALL`; LOOP has `checkpoint every k`, or nothing.
+inline constexpr char kLoopProgram[] = R"(
+model m {
+  dim B = 2
+  input x : float[B,6,3]
+  input t : float[B,6,4]
+  param wx : float[3,4] = uniform(-1, 1)
+  param wh : float[4,4] = uniform(-1, 1)
+  param s : float[4] = ones
+  ys, last = scan a in x axis=1 carry h = fill(0.1, [B, 4]) LOOP {
+    z = a @ wx + h @ wh
+    k = CALL
+    next h = k; yield k * s
+  }
+  loss = mean((ys - t) ** 2) + sum(last ** 2)
+}
+train m { minimize loss; optimizer sgd(lr=0.1); batch B; steps 1 }
+)";
+
+inline constexpr WrongRule kWrongRulesInLoops[] = {
+    {"wrong sign", "fn f(x) = tanh(x)\nvjp(g) { return -g * (1 - tanh(x) ** 2) }", "f(z)", "z", "its sign is wrong"},
+    {"a factor too much", "fn f(x) = tanh(x)\nvjp(g) { return 2 * g * (1 - tanh(x) ** 2) }", "f(z)", "z",
+     "it is 2 times what it must be"},
+    {"nothing passes", "fn f(x) = sin(x)\nvjp(g) { return 0 * g }", "f(z)", "z", "it is missing"},
+    {"wrong for large arguments alone",
+     "fn f(x) = tanh(x)\nvjp(g) { return where(x > 0.5, 0, g * (1 - tanh(x) ** 2)) }", "f(z)", "z"},
+    {"the carry forgotten", "fn f(x, h) = tanh(x) + 0.5 * h\nvjp(g) { return g * (1 - tanh(x) ** 2), 0 * g }",
+     "f(z, h)", "h", "it is missing"},
+    {"the sum of a captured value forgotten",
+     "fn f(x, s) = tanh(x) * s\nvjp(g) { return g * s * (1 - tanh(x) ** 2), g[0, :] }", "f(z, s)", "s"},
+    {"in a branch", "fn f(x) = tanh(x)\nvjp(g) { return g }", "cond(sum(a) < 100) { yield f(z) } else { yield 0 * z }",
+     "z"},
+    {"in a loop of the loop", "fn f(x) = tanh(x)\nvjp(g) { return -g * (1 - tanh(x) ** 2) }",
+     "scan length 2 carry q = z { next q = f(q) }", "q", "its sign is wrong"},
+};
+
+// The step that `gradus grad` prints of the same with `tanh(z)`.
+inline constexpr WrongEdit kWrongEditsInLoops[] = {
+    {"add for sub in tanh", "(1 - k * k)", "(1 + k * k)", "k", "d.z"},
+    {"an adjoint that is not passed on", "d.z = d.k * (1", "d.z = d.h * (1", "k", "d.z"},
+    {"what the step behind gives is subtracted", "d.k = d.h + ", "d.k = -d.h + ", "ys.steps", "d.k"},
+    {"what comes in is not scaled", "d.h + d.ys.steps * s", "d.h + d.ys.steps", "ys.steps", "d.k"},
+    {"a carry that is not transposed", "next d.h = d.z @ wh.T", "next d.h = d.z @ wh", "z", "d.h"},
+    {"half a carry", "next d.h = d.z @ wh.T", "next d.h = 0.5 * d.z @ wh.T", "z", "d.h"},
+    {"a sum that starts anew", "next d.s = d.s + ", "next d.s = ", "ys.steps", "d.s"},
+    {"a sum of something else", "sum(d.ys.steps * k, axis=0)", "sum(d.k * k, axis=0)", "ys.steps", "d.s"},
+    {"a stacked adjoint twice", "    yield d.z\n", "    yield 2 * d.z\n", "ys.steps", "d.wx"},
+    {"a stacked value of the wrong kind", "ys.steps.h, d.ys.steps.steps", "ys.steps.k, d.ys.steps.steps", "ys.steps",
+     "d.wh"},
+    {"a product of the steps that is transposed", "\"abc,abd->cd\", ys.steps.h", "\"abc,abd->dc\", ys.steps.h",
+     "ys.steps", "d.wh"},
+    {"the same direction", " reverse carry", " carry", "ys.steps", "d.k"},
+    {"a carry that begins as something else", " carry d.h = d.last", " carry d.h = broadcast(f32(1), [2, 4])",
+     "ys.steps", "d.k"},
+};
+
 }  // namespace gradus::tools
