@@ -12,6 +12,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
+#include "ir/band.h"
 #include "ir/blocking.h"
 #include "llvm/IR/IRBuilder.h"
 
@@ -34,6 +35,7 @@ struct ContractionLoop {
   AxisStep a;
   AxisStep b;
   absl::InlinedVector<AxisStep, 2> outputs;  // one an entry of ContractionSpec::outputs
+  int64_t side = 0;                          // of the band: see ContractionSpec
 };
 
 // Outputs are whatever the epilogue addresses by the index of a finished element: results to store, and operands of the
@@ -47,6 +49,11 @@ struct ContractionSpec {
   int outputs = 1;
   int64_t slices = 1;    // contiguous slices of k, each a chain from +0, then added left to right
   bool lanes16 = false;  // sixteen chains, k mod 16, then a tree: 8, 4, 2, 1
+  // A term exists where lower <= sum of side * index <= upper; two loops, if any, have a side, 1 and -1.
+  int64_t lower = -ir::kNoBound;
+  int64_t upper = ir::kNoBound;
+
+  bool banded() const { return lower != -ir::kNoBound || upper != ir::kNoBound; }
 };
 
 // A vector of finished accumulators: consecutive elements along one free axis.

@@ -25,7 +25,8 @@ std::vector<ContractionLoop> Collapse(const std::vector<ContractionLoop>& loops)
   std::vector<ContractionLoop> result;
   for (const ContractionLoop& loop : loops) {
     if (loop.extent == 1) continue;
-    if (!result.empty() && Adjoin(result.back(), loop)) {
+    const bool free = loop.side == 0 && (result.empty() || result.back().side == 0);
+    if (!result.empty() && free && Adjoin(result.back(), loop)) {
       const int64_t extent = result.back().extent * loop.extent;
       result.back() = loop;
       result.back().extent = extent;
@@ -70,6 +71,21 @@ ir::RightOperand RightOperandOf(const ContractionLoops& loops, int64_t lanes, in
   if (column.panel == 0) return ir::RightOperand::kRows;
   const bool width_fits = column.panel % lanes == 0 && column.panel / lanes <= widest;
   return width_fits ? ir::RightOperand::kPacked : ir::RightOperand::kStrided;
+}
+
+// The multiply-adds that the band leaves out.
+ir::Size Absent(const ContractionSpec& spec) {
+  ir::Size others = 1;
+  int64_t inner = 1, outer = 1;
+  for (const auto* loops : {&spec.batch, &spec.rows, &spec.columns, &spec.contracted}) {
+    for (const ContractionLoop& loop : *loops) {
+      if (loop.side == 0) others = others * ir::Size(loop.extent);
+      if (loop.side == 1) inner = loop.extent;
+      if (loop.side == -1) outer = loop.extent;
+    }
+  }
+  const int64_t pairs = ir::PairsOf(ir::Band{.lower = spec.lower, .upper = spec.upper}, inner, outer);
+  return others * (ir::Size(inner) * ir::Size(outer) - ir::Size(pairs));
 }
 
 bool InPanels(const AxisStep& step) { return step.panel != 0; }
@@ -121,6 +137,7 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   shape.columns = result.column.extent;
   shape.contracted = result.contracted.extent;
   shape.slices = spec.slices;
+  shape.absent = Absent(spec);
   shape.direct = direct && result.column.outputs[0].step == 1 && result.column.outputs[0].panel == 0;
   const int64_t bytes = ir::ByteWidth(spec.type);
   const int64_t lanes = target.vector_bytes() / bytes;
@@ -129,7 +146,7 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   shape.panel_columns = result.column.b.panel;
   result.blocking = ir::ChooseBlocking(shape, target);
 
-  bool tiles = !spec.lanes16 && (spec.slices == 1 || result.contracted_outer.empty());
+  bool tiles = !spec.lanes16 && !spec.banded() && (spec.slices == 1 || result.contracted_outer.empty());
   tiles &= !InPanels(result.row.a) && !InPanels(result.contracted.a) && !InPanels(result.row.b);
   for (const ContractionLoop& loop : result.contracted_outer) tiles &= !InPanels(loop.a);
   for (const AxisStep& step : result.row.outputs) tiles &= !InPanels(step);

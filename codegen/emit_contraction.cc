@@ -34,9 +34,12 @@ ContractionSpec SpecOf(const ir::Statement& dot, const std::vector<ir::Shape>& o
   spec.outputs = static_cast<int>(outputs.size());
   spec.slices = order.slices;
   spec.lanes16 = order.lanes;
+  spec.lower = contraction.lower;
+  spec.upper = contraction.upper;
   for (const ir::ContractionAxis& axis : contraction.axes) {
     ContractionLoop loop;
     loop.extent = contraction.Extent(axis, a, b);
+    loop.side = axis.side;
     if (axis.in_a >= 0) loop.a = AxisStep(strides_a[axis.in_a]);
     if (axis.in_b >= 0) loop.b = AxisStep(strides_b[axis.in_b]);
     for (const ir::Shape& coefficients : outputs) {

@@ -38,9 +38,11 @@ constexpr Builtin kRows[] = {
      "number, [before, after], a list of these with one an axis, `\"same\"` or `\"valid\"`; negative padding crops. "
      "What would stand in padding does not exist."},
     {"count", "x axis=", "How many elements the axes hold, all of x where no axis is given: a static integer."},
-    {"einsum", "spec a b=",
+    {"einsum", "spec a b= band=",
      "A contraction by its letters: `\"bqd,bkd->bqk\"` sums over the letters that the result lacks. With one operand, "
-     "sums and transposes it."},
+     "sums and transposes it. `band=\"k<=q\"` says that only those of its terms exist for which the index k is at most "
+     "the index q: what is summed over has fewer terms, an element without a term is 0, and neither takes time. Also "
+     "\"k<=q+3\", \"k>=q\", and both, \"q-3<=k<=q\"; gradients have the same band."},
     {"fill", "value shape axis= type=", "A tensor of this shape that holds one number, of `type` or of float."},
     {"flip", "x axis=", "The elements in reverse order along the axes, all of them where none is given."},
     {"gather", "x indices axis= batch=",

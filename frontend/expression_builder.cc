@@ -214,7 +214,7 @@ ir::Value* ExpressionBuilder::MatrixMultiply(SourceRange op_range, const Operand
     ir::Statement trial;
     trial.op = Op::kDot;
     trial.operands = {a.tensor(), b.tensor()};
-    trial.attributes = {other, std::string()};
+    trial.attributes = {other, std::string(), std::string()};
     if (other.empty() || !ir::InferTypes(trial).ok()) continue;
     auto text = [](const Operand& operand, bool transposed) {
       return absl::StrCat(operand.range.text(), transposed ? ".T" : "");

@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "frontend/lowering.h"
 #include "ir/contraction.h"
@@ -32,8 +34,34 @@ ir::Value* Lowering::SumAxes(ir::Value* value, ir::Ints axes) {
   return Emit(Op::kReduceSum, {value}, {std::move(axes), std::string()});
 }
 
-// einsum(spec, a) and einsum(spec, a, b). A letter of one operand alone is summed first; a result without `->` has the
-// letters that occur once, in alphabetical order, as NumPy has it.
+// The band of an einsum as graphs have it, empty where it leaves every term; nothing after an error. `product` is what
+// is left of the spec once the letters that stand in one operand alone are summed.
+std::optional<std::string> Lowering::EinsumBand(const Item& argument, const std::string& spec,
+                                                const std::string& product, const std::map<char, int64_t>& extents,
+                                                SourceRange where) {
+  if (argument.none()) return "";
+  const auto wrong = [&](const std::string& message) {
+    Fail(ErrorKind::kEinsumBand, where, message);
+    return std::nullopt;
+  };
+  const std::string* text = argument.As<std::string>();
+  if (text == nullptr) return wrong(absl::StrCat("the band of an einsum is a text, found ", Describe(argument)));
+  const absl::StatusOr<ir::Band> band = ir::ParseWrittenBand(*text, spec);
+  if (!band.ok()) return wrong(std::string(ir::WithoutKind(band.status().message())));
+  if (!absl::StrContains(product, ',')) {
+    return wrong(absl::StrCat("the band \"", *text, "\" needs a product of two operands"));
+  }
+  for (const char letter : {band->inner, band->outer}) {
+    if (absl::StrContains(product, letter)) continue;
+    return wrong(absl::StrCat("the band \"", *text, "\" of einsum \"", spec, "\" names ", std::string(1, letter),
+                              ", which stands in one operand alone and is summed before the product"));
+  }
+  const bool all = band->lower <= 1 - extents.at(band->outer) && band->upper >= extents.at(band->inner) - 1;
+  return all ? "" : ir::ToString(*band);
+}
+
+// einsum(spec, a) and einsum(spec, a, b, band). A letter of one operand alone is summed first; a result without `->`
+// has the letters that occur once, in alphabetical order, as NumPy has it.
 Item Lowering::Einsum(const Items& arguments, SourceRange where) {
   const std::string* text = arguments[0].As<std::string>();
   if (text == nullptr)
@@ -47,7 +75,7 @@ Item Lowering::Einsum(const Items& arguments, SourceRange where) {
   const std::vector<std::string> sides = absl::StrSplit(spec, "->");
   std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
   std::vector<ir::Value*> values;
-  for (size_t i = 1; i < arguments.size(); ++i) {
+  for (size_t i = 1; i < 3; ++i) {
     if (arguments[i].none()) continue;
     values.push_back(AsTensor(arguments[i], where));
     if (values.back() == nullptr) return Poison();
@@ -115,9 +143,11 @@ Item Lowering::Einsum(const Items& arguments, SourceRange where) {
     if (values[i] == nullptr) return Poison();
     letters[i] = kept;
   }
+  const std::string product = absl::StrJoin(letters, ",") + "->" + result;
+  const std::optional<std::string> band = EinsumBand(arguments[3], *text, product, extents, where);
+  if (!band) return Poison();
   if (values.size() == 2) {
-    return EmitItem(Op::kDot, values,
-                    {ir::CanonicalSpec(absl::StrCat(letters[0], ",", letters[1], "->", result)), std::string()});
+    return EmitItem(Op::kDot, values, {ir::CanonicalSpec(product), std::string(), ir::CanonicalBand(product, *band)});
   }
   ir::Ints axes;
   for (char c : result) axes.push_back(static_cast<int64_t>(letters[0].find(c)));

@@ -185,6 +185,8 @@ class Lowering {
   // ---- lower_contraction.cc
   Item EvaluateMatmul(const ast::Binary& binary);
   Item Einsum(const Items& arguments, SourceRange where);
+  std::optional<std::string> EinsumBand(const Item& argument, const std::string& spec, const std::string& product,
+                                        const std::map<char, int64_t>& extents, SourceRange where);
   ir::Value* SumAxes(ir::Value* value, ir::Ints axes);
 
   // ---- lower_index.cc

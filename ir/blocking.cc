@@ -60,8 +60,8 @@ int64_t PackedPanelColumns(DType type, int64_t columns, const Target& target) {
 Blocking ChooseBlocking(const ContractionShape& shape, const Target& target) {
   Blocking blocking;
   const int64_t bytes = ByteWidth(shape.type);
-  const Size work = Size(shape.outer) * Size(shape.rows) * Size(shape.columns) * Size(shape.contracted);
-  blocking.one_thread = RunsOnOneThread(work);
+  const Size terms = Size(shape.outer) * Size(shape.rows) * Size(shape.columns) * Size(shape.contracted);
+  blocking.one_thread = RunsOnOneThread(terms - shape.absent);
   blocking.lanes = Lanes(shape.type, target);
   blocking.inlined = blocking.one_thread && shape.columns <= WidestPanelVectors(target) * blocking.lanes;
   blocking.vectors = shape.right == RightOperand::kPacked ? CeilDiv(shape.panel_columns, blocking.lanes)

@@ -28,6 +28,7 @@ struct ContractionShape {
   int64_t columns = 1;
   int64_t contracted = 1;  // of the innermost contracted axis
   int64_t slices = 1;      // chains that are added left to right at the end
+  Size absent = 0;         // multiply-adds that a band leaves out
   RightOperand right = RightOperand::kRows;
   int64_t right_row_bytes = 0;  // kRows: between consecutive k
   int64_t panel_columns = 0;    // kPacked: the width of the panels; otherwise 0

@@ -43,6 +43,22 @@ absl::StatusOr<Parts> Split(absl::string_view spec) {
                      "\": expected two operands and a result, as in \"ab,bc->ac\"");
 }
 
+// `text` with the letters that `spec` names in order of first appearance renamed a, b, c, ….
+std::string Renamed(absl::string_view text, absl::string_view spec) {
+  absl::flat_hash_map<char, char> names;
+  for (const char c : spec) {
+    if (!absl::ascii_isalpha(static_cast<unsigned char>(c))) continue;
+    const char next = static_cast<char>('a' + names.size());
+    names.emplace(c, next);
+  }
+  std::string renamed(text);
+  for (char& c : renamed) {
+    const auto name = names.find(c);
+    if (name != names.end()) c = name->second;
+  }
+  return renamed;
+}
+
 }  // namespace
 
 absl::StatusOr<Contraction> ParseContraction(absl::string_view spec, int64_t rank_a, int64_t rank_b) {
@@ -83,22 +99,32 @@ absl::StatusOr<Contraction> ParseContraction(absl::string_view spec, int64_t ran
 Contraction AxesOf(const Statement& dot) {
   auto contraction = ParseContraction(dot.Text("spec"), dot.operands[0]->type.rank(), dot.operands[1]->type.rank());
   CHECK(contraction.ok()) << contraction.status();
+  if (dot.Text("band").empty()) return *std::move(contraction);
+  const auto band = ParseBand(dot.Text("band"), dot.Text("spec"));
+  CHECK(band.ok()) << band.status();
+  contraction->lower = band->lower;
+  contraction->upper = band->upper;
+  for (ContractionAxis& axis : contraction->axes) {
+    axis.side = axis.letter == band->inner ? 1 : axis.letter == band->outer ? -1 : 0;
+  }
   return *std::move(contraction);
 }
 
-std::string CanonicalSpec(absl::string_view spec) {
-  absl::flat_hash_map<char, char> names;
-  std::string canonical;
-  for (char c : spec) {
-    if (!absl::ascii_isalpha(static_cast<unsigned char>(c))) {
-      canonical += c;
-      continue;
-    }
-    const char next = static_cast<char>('a' + names.size());
-    canonical += names.emplace(c, next).first->second;
+Size MultiplyAdds(const Statement& dot) {
+  const Contraction contraction = AxesOf(dot);
+  Size terms(1);
+  int64_t inner = 1, outer = 1;
+  for (const ContractionAxis& axis : contraction.axes) {
+    const int64_t extent = contraction.Extent(axis, dot.operands[0]->type, dot.operands[1]->type);
+    if (axis.side == 0) terms = terms * Size(extent);
+    if (axis.side == 1) inner = extent;
+    if (axis.side == -1) outer = extent;
   }
-  return canonical;
+  return terms * Size(PairsOf(Band{.lower = contraction.lower, .upper = contraction.upper}, inner, outer));
 }
+
+std::string CanonicalSpec(absl::string_view spec) { return Renamed(spec, spec); }
+std::string CanonicalBand(absl::string_view spec, absl::string_view band) { return Renamed(band, spec); }
 
 std::string MatmulSpec(int64_t rank_a, int64_t rank_b, bool transpose_a, bool transpose_b) {
   if (rank_a < 1 || rank_b < 1 || rank_a > 10 || rank_b > 10) return "";

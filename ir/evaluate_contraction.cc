@@ -38,6 +38,57 @@ T LaneSum(const ChainKernels<T>& kernels, const T* a, const T* b, int64_t k) {
   return lanes[0];
 }
 
+// Which terms exist: the offset of an index is what it adds to the difference that the band bounds.
+struct BandOffsets {
+  int64_t lower, upper;
+  std::vector<int64_t> batch, m, n, k;
+
+  bool Holds(int64_t offset) const { return lower <= offset && offset <= upper; }
+};
+
+// The offsets of the row-major index over the axes of one kind.
+std::vector<int64_t> OffsetsOf(const Contraction& contraction, AxisKind kind, const Statement& dot) {
+  std::vector<int64_t> offsets = {0};
+  for (const ContractionAxis& axis : contraction.axes) {
+    if (axis.kind != kind) continue;
+    std::vector<int64_t> outer;
+    outer.swap(offsets);
+    const int64_t extent = contraction.Extent(axis, dot.operands[0]->type, dot.operands[1]->type);
+    for (const int64_t offset : outer) {
+      for (int64_t i = 0; i < extent; ++i) offsets.push_back(offset + axis.side * i);
+    }
+  }
+  return offsets;
+}
+
+// Calls work(begin, end) for every run of indices for which `holds`.
+template <typename Holds, typename Work>
+void ForRuns(int64_t count, Holds holds, Work work) {
+  for (int64_t begin = 0; begin < count;) {
+    int64_t end = begin;
+    while (end < count && holds(end)) ++end;
+    if (begin < end) work(begin, end);
+    begin = end + 1;
+  }
+}
+
+// One row of the result, [n], zero on entry, over the terms that exist; `base` is the offset of batch and row.
+template <typename T>
+void BandedRow(const ChainKernels<T>& kernels, const T* a, const T* b, T* c, const BandOffsets& band, int64_t base) {
+  const auto n = static_cast<int64_t>(band.n.size()), k = static_cast<int64_t>(band.k.size());
+  if (std::all_of(band.n.begin(), band.n.end(), [](int64_t offset) { return offset == 0; })) {
+    ForRuns(
+        k, [&](int64_t i) { return band.Holds(base + band.k[i]); },
+        [&](int64_t begin, int64_t end) { kernels.chain(a + begin, b + begin * n, c, end - begin, n); });
+    return;
+  }
+  for (int64_t i = 0; i < k; ++i) {
+    ForRuns(
+        n, [&](int64_t j) { return band.Holds(base + band.k[i] + band.n[j]); },
+        [&](int64_t begin, int64_t end) { kernels.chain(a + i, b + i * n + begin, c + begin, 1, end - begin); });
+  }
+}
+
 // Axes of one kind, appended to a view of an operand or of the result.
 void Append(const Contraction& contraction, AxisKind kind, int ContractionAxis::* position, const Statement& dot,
             const Shape& strides, Shape& extents, View& view) {
@@ -80,6 +131,11 @@ absl::Status EvaluateDot(const Evaluation& e) {
     Append(contraction, kind, &ContractionAxis::in_result, e.statement, strides, extents, view);
   }
   Array c = e.result.WithType(Type{e.result.type().element, extents});
+  const auto offsets = [&](AxisKind kind) {
+    return size.banded ? OffsetsOf(contraction, kind, e.statement) : std::vector<int64_t>();
+  };
+  const BandOffsets band = {contraction.lower, contraction.upper, offsets(kBatch),
+                            offsets(kFreeA),   offsets(kFreeB),   offsets(kContracted)};
   Dispatch(a.element(), [&](auto element) {
     using T = decltype(element);
     if constexpr (std::is_same_v<T, bool>) {
@@ -92,6 +148,10 @@ absl::Status EvaluateDot(const Evaluation& e) {
       T* pc = result.data();
       for (int64_t batch = 0; batch < size.batch; ++batch, pb += size.k * size.n) {
         for (int64_t i = 0; i < size.m; ++i, pa += size.k, pc += size.n) {
+          if (size.banded) {
+            BandedRow(kernels, pa, pb, pc, band, band.batch[batch] + band.m[i]);
+            continue;
+          }
           if (!order.lanes) {
             SlicedRow(kernels, pa, pb, pc, order, size.k, size.n);
             continue;

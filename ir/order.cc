@@ -43,6 +43,7 @@ ContractionSize SizeOf(const Statement& dot) {
   }
   const Contraction contraction = AxesOf(dot);
   ContractionSize size;
+  size.banded = !dot.Text("band").empty();
   for (const ContractionAxis& axis : contraction.axes) {
     const int64_t extent = contraction.Extent(axis, dot.operands[0]->type, dot.operands[1]->type);
     switch (axis.kind) {
@@ -64,6 +65,7 @@ ContractionSize SizeOf(const Statement& dot) {
 }
 
 ContractionOrder DefaultOrder(const ContractionSize& size) {
+  if (size.banded) return Chain(1, size.k);
   if (!size.chains_only && std::min(size.m, size.n) <= 4 && size.k >= 64) {
     return {.lanes = true, .slices = 1, .slice_length = size.k};
   }

@@ -9,6 +9,9 @@
 // order, the last fastest), M and N the products of the free extents of the operands, and `outputs` the number of
 // elements of the result, batch included. A term is one fma(a, b, accumulator).
 //
+// Where a band (ir/band.h) says which terms exist there is one row, the chain in one slice, `chain(1)`, over those that
+// do: slices and lanes would be of very different lengths. Otherwise:
+//
 // - `lanes16`, if min(M, N) ≤ 4 and K ≥ 64: 16 accumulators from +0, term k goes to accumulator k mod 16 in ascending
 // k, then the tree.
 // - `chain(s)`, s = clamp(min(⌈K / 1024⌉, ⌊2¹⁷ / outputs⌋), 1, 16): s contiguous slices of ⌈K / s⌉ terms (the last
@@ -64,6 +67,7 @@ struct ContractionSize {
   int64_t n = 1;  // free axes of the second
   int64_t k = 1;
   bool chains_only = false;  // never lanes16
+  bool banded = false;       // one chain
 };
 // Of a Dot or a ConvolutionWeights, whose groups are its batch.
 ContractionSize SizeOf(const Statement& dot);

@@ -94,7 +94,7 @@ Text PrintInfix(const Statement& s) {
 }
 
 absl::optional<Text> PrintMatmul(const Statement& s) {
-  if (!s.Text("order").empty()) return absl::nullopt;
+  if (!s.Text("order").empty() || !s.Text("band").empty()) return absl::nullopt;
   const int64_t rank_a = s.operands[0]->type.rank(), rank_b = s.operands[1]->type.rank();
   for (const bool transpose_a : {false, true}) {
     for (const bool transpose_b : {false, true}) {

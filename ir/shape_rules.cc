@@ -251,8 +251,15 @@ absl::StatusOr<Type> InferDot(const Statement& s) {
       terms *= contraction.Extent(axis, a, b);
     }
   }
-  const std::string& order = s.Text("order");
-  if (!order.empty()) RETURN_IF_ERROR(ParseContractionOrder(order, terms).status());
+  const std::string &order = s.Text("order"), &band = s.Text("band");
+  if (!band.empty()) RETURN_IF_ERROR(ParseBand(band, s.Text("spec")).status());
+  if (!order.empty()) {
+    ASSIGN_OR_RETURN(const ContractionOrder parsed, ParseContractionOrder(order, terms));
+    if (!band.empty() && (parsed.lanes || parsed.slices != 1)) {
+      return ErrorStatus(ErrorKind::kOrderAttribute, "a contraction with a band has the order `chain(1)`, not `", order,
+                         "`");
+    }
+  }
   return type;
 }
 

@@ -4,8 +4,8 @@
 
 #include "ir/blocking.h"
 #include "ir/check.h"
+#include "ir/contraction.h"
 #include "ir/convolution.h"
-#include "ir/order.h"
 #include "ir/region.h"
 #include "ir/storage.h"
 
@@ -13,11 +13,6 @@ namespace gradus::ir {
 namespace {
 
 constexpr int64_t kElements = 8192;
-
-Size MultiplyAdds(const Statement& dot) {
-  const ContractionSize size = SizeOf(dot);
-  return Size(size.batch) * Size(size.m) * Size(size.n) * Size(size.k);
-}
 
 bool IsSmall(Size elements) { return elements.ok() && elements.value() < kElements; }
 

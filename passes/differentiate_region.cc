@@ -289,7 +289,7 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
   }
   // Contractions after the loop: both factors of every step.
   struct Product {
-    std::string spec;
+    std::string spec, band;
     int side;        // of the capture in the Dot
     size_t operand;  // that the capture is
     Value* other;    // outside, or null: stacked here
@@ -306,7 +306,12 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
     Value* other = waiting.dot->operands[static_cast<size_t>(1 - waiting.operand)];
     const Value* capture = waiting.dot->operands[static_cast<size_t>(waiting.operand)];
     record.adjoints.erase(capture);
-    Product product{waiting.dot->Text("spec"), waiting.operand, static_cast<size_t>(capture->index), nullptr, 0,
+    Product product{waiting.dot->Text("spec"),
+                    waiting.dot->Text("band"),
+                    waiting.operand,
+                    static_cast<size_t>(capture->index),
+                    nullptr,
+                    0,
                     stack(waiting.g.value())};
     const bool parameter = other->definition == nullptr;
     if (parameter && static_cast<size_t>(other->index) < scan.sequences) {
@@ -378,7 +383,7 @@ void Differentiator::DifferentiateScan(Statement& s, const std::vector<bool>& re
       if (other->name.empty()) other->name = names_.Unique(absl::StrCat(base, ".factors"));
     }
     parts[product.operand].push_back(
-        GradientOfSteps(product.spec, product.side, Expr::Of(builder_, other), Expr::Of(builder_, g)));
+        GradientOfSteps(product.spec, product.band, product.side, Expr::Of(builder_, other), Expr::Of(builder_, g)));
   }
   for (const auto& [operand, number] : operand_stacks) {
     parts[static_cast<size_t>(operand)].push_back(Expr::Of(builder_, result(number)));

@@ -29,10 +29,10 @@ ir::Expr Full(ir::Expr g, absl::Span<const int64_t> shape);
 // repeated, so that it broadcasts to `to`. Along an axis where the adjoint itself is repeated the sum is a product.
 ir::Expr Unbroadcast(ir::Expr g, absl::Span<const int64_t> from, absl::Span<const int64_t> to);
 
-// The sum over all steps of what a Dot of this spec inside of a loop contributes to the adjoint of an operand that no
-// step changes, in one contraction: `other` and `g` have the other operand and the adjoints of all steps along a new
-// first axis.
-ir::Expr GradientOfSteps(const std::string& spec, int operand, ir::Expr other, ir::Expr g);
+// The sum over all steps of what a Dot of this spec and band inside of a loop contributes to the adjoint of an operand
+// that no step changes, in one contraction: `other` and `g` have the other operand and the adjoints of all steps along
+// a new first axis.
+ir::Expr GradientOfSteps(const std::string& spec, const std::string& band, int operand, ir::Expr other, ir::Expr g);
 
 // g in another shape of as many elements; unchanged where it has that shape already.
 ir::Expr Reshaped(ir::Expr g, ir::Shape shape);

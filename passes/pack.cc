@@ -39,6 +39,7 @@ absl::optional<Packing> PackingOf(const Statement& dot, size_t side, const ir::T
   const ir::Type& result = dot.result()->type;
   if (matrix->type.rank() != 2 || !ir::IsFloat(result.element) || result.rank() == 0) return absl::nullopt;
   if (dot.operands[0] == dot.operands[1] || ir::OrderOfContraction(dot).lanes) return absl::nullopt;
+  if (!dot.Text("band").empty()) return absl::nullopt;  // one of its axes would be two in the panels
   const ir::Contraction contraction = ir::AxesOf(dot);
   const ir::ContractionAxis* free = nullptr;
   for (const ir::ContractionAxis& axis : contraction.axes) {

@@ -76,8 +76,9 @@ Value* SimplifyDot(Rewriter& r, const Statement& s) {
   }
   if (operands == s.operands) return nullptr;
   if (ContractsInOneOrder(letters, sides[1]) && !ContractsInOneOrder(sources, sides[1])) return nullptr;
-  const std::string spec = ir::CanonicalSpec(absl::StrCat(sources[0], ",", sources[1], "->", sides[1]));
-  return r.builder.Emit(Op::kDot, operands, {spec, s.Text("order")});
+  const std::string spec = absl::StrCat(sources[0], ",", sources[1], "->", sides[1]);
+  return r.builder.Emit(Op::kDot, operands,
+                        {ir::CanonicalSpec(spec), s.Text("order"), ir::CanonicalBand(spec, s.Text("band"))});
 }
 
 // A product that nobody else reads and whose sums have no order yet.
@@ -92,8 +93,9 @@ Value* Transposed(Rewriter& r, const Statement& dot, const ir::Ints& axes) {
   const std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
   std::string result;
   for (int64_t axis : axes) result += sides[1][axis];
-  const std::string spec = ir::CanonicalSpec(absl::StrCat(letters[1], ",", letters[0], "->", result));
-  return r.builder.Emit(Op::kDot, {dot.operands[1], dot.operands[0]}, {spec, std::string()});
+  const std::string spec = absl::StrCat(letters[1], ",", letters[0], "->", result);
+  return r.builder.Emit(Op::kDot, {dot.operands[1], dot.operands[0]},
+                        {ir::CanonicalSpec(spec), std::string(), ir::CanonicalBand(spec, dot.Text("band"))});
 }
 
 Value* TransposeOfDot(Rewriter& r, const Statement& s) {

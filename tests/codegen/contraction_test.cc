@@ -33,16 +33,16 @@ int64_t Offset(const AxisStep& s, int64_t i) {
   return s.panel == 0 ? i * s.step : i / s.panel * s.panel_step + i % s.panel * s.step;
 }
 
-// Calls f(offset a, offset b, offsets of outputs) for every index of the loops, the last loop fastest.
+// Calls f(offset a, offset b, offsets of outputs, sum of sides) for every index of the loops, the last loop fastest.
 template <typename F>
 void ForEach(const std::vector<ContractionLoop>& loops, size_t depth, int64_t a, int64_t b,
-             std::vector<int64_t> outputs, const F& f) {
-  if (depth == loops.size()) return f(a, b, outputs);
+             std::vector<int64_t> outputs, int64_t sides, const F& f) {
+  if (depth == loops.size()) return f(a, b, outputs, sides);
   const ContractionLoop& loop = loops[depth];
   for (int64_t i = 0; i < loop.extent; ++i) {
     std::vector<int64_t> next = outputs;
     for (size_t o = 0; o < next.size(); ++o) next[o] += Offset(loop.outputs[o], i);
-    ForEach(loops, depth + 1, a + Offset(loop.a, i), b + Offset(loop.b, i), next, f);
+    ForEach(loops, depth + 1, a + Offset(loop.a, i), b + Offset(loop.b, i), next, sides + loop.side * i, f);
   }
 }
 
@@ -75,14 +75,32 @@ void Reference(const ContractionSpec& spec, const T* a, const T* b, T* c, const 
   std::vector<ContractionLoop> free = spec.batch;
   free.insert(free.end(), spec.rows.begin(), spec.rows.end());
   free.insert(free.end(), spec.columns.begin(), spec.columns.end());
-  ForEach(free, 0, 0, 0, std::vector<int64_t>(spec.outputs, 0), [&](int64_t ia, int64_t ib, const auto& outputs) {
+  const std::vector<int64_t> origin(spec.outputs, 0);
+  ForEach(free, 0, 0, 0, origin, 0, [&](int64_t ia, int64_t ib, const auto& outputs, int64_t sides) {
     std::vector<std::pair<T, T>> terms;
-    ForEach(spec.contracted, 0, ia, ib, {},
-            [&](int64_t ka, int64_t kb, const auto&) { terms.emplace_back(a[ka], b[kb]); });
+    ForEach(spec.contracted, 0, ia, ib, {}, sides, [&](int64_t ka, int64_t kb, const auto&, int64_t difference) {
+      if (spec.lower <= difference && difference <= spec.upper) terms.emplace_back(a[ka], b[kb]);
+    });
     T sum = SumOf(terms, spec);
     if (second != nullptr) sum += second[outputs[1]];
     c[outputs[0]] = sum;
   });
+}
+
+// What no term reads becomes not a number.
+template <typename T>
+void Spoil(const ContractionSpec& spec, T* a, int64_t a_size, T* b, int64_t b_size) {
+  std::vector<bool> read_a(a_size), read_b(b_size);
+  std::vector<ContractionLoop> all;
+  for (const auto* group : {&spec.batch, &spec.rows, &spec.columns, &spec.contracted}) {
+    all.insert(all.end(), group->begin(), group->end());
+  }
+  ForEach(all, 0, 0, 0, {}, 0, [&](int64_t ia, int64_t ib, const auto&, int64_t difference) {
+    if (spec.lower <= difference && difference <= spec.upper) read_a[ia] = read_b[ib] = true;
+  });
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  for (int64_t i = 0; i < a_size; ++i) a[i] = read_a[i] ? a[i] : nan;
+  for (int64_t i = 0; i < b_size; ++i) b[i] = read_b[i] ? b[i] : nan;
 }
 
 int64_t Reach(const std::vector<const ContractionLoop*>& loops,
@@ -113,8 +131,10 @@ void Check(const ContractionSpec& spec, Isa isa, TestEpilogue epilogue, absl::Sp
     }
     return bytes;
   };
-  const auto a = filled(Reach(loops, [](const auto& l) { return l.a; }));
-  const auto b = filled(Reach(loops, [](const auto& l) { return l.b; }));
+  const int64_t a_size = Reach(loops, [](const auto& l) { return l.a; });
+  const int64_t b_size = Reach(loops, [](const auto& l) { return l.b; });
+  const auto a = filled(a_size), b = filled(b_size);
+  if (spec.banded()) Spoil(spec, static_cast<T*>(a->data()), a_size, static_cast<T*>(b->data()), b_size);
   auto output = [](int o) {
     return
         [o](const ContractionLoop& l) { return o < static_cast<int>(l.outputs.size()) ? l.outputs[o] : AxisStep(0); };
@@ -217,6 +237,39 @@ TEST(Contraction, EveryEinsumHasTheCanonicalBits) {
     if (epilogue == TestEpilogue::kAddSecond) AddBias(spec);
     SCOPED_TRACE(testing::Message() << "turn " << turn);
     ASSERT_NO_FATAL_FAILURE(Check<float>(spec, kIsas[turn % 2], epilogue, {1, 3}));
+  }
+}
+
+// Bounds two of the loops.
+void AddBand(std::mt19937& random, ContractionSpec& spec) {
+  std::vector<ContractionLoop*> loops;
+  for (auto* group : {&spec.batch, &spec.rows, &spec.columns, &spec.contracted}) {
+    for (ContractionLoop& loop : *group) loops.push_back(&loop);
+  }
+  if (loops.size() < 2) return;
+  std::shuffle(loops.begin(), loops.end(), random);
+  loops[0]->side = 1;
+  loops[1]->side = -1;
+  const int64_t longest = std::max(loops[0]->extent, loops[1]->extent);
+  auto bound = [&] { return static_cast<int64_t>(random() % (longest + 2)) - longest / 2; };
+  const int64_t x = bound(), y = bound();
+  if (random() % 3 != 0) spec.upper = std::max(x, y);
+  if (random() % 3 == 0 || spec.upper == ir::kNoBound) spec.lower = std::min(x, y);
+}
+
+TEST(Contraction, BandsOfEveryEinsumHaveTheCanonicalBits) {
+  std::mt19937 random(3);
+  for (int turn = 0; turn < 120; ++turn) {
+    ContractionSpec spec = RandomEinsum(random, turn % 4 == 3 ? DType::kF64 : DType::kF32, 12);
+    AddBand(random, spec);
+    const TestEpilogue epilogue = turn % 3 == 0 ? TestEpilogue::kAddSecond : TestEpilogue::kNone;
+    if (epilogue == TestEpilogue::kAddSecond) AddBias(spec);
+    SCOPED_TRACE(testing::Message() << "turn " << turn);
+    if (spec.type == DType::kF64) {
+      ASSERT_NO_FATAL_FAILURE(Check<double>(spec, kIsas[turn / 4 % 3], epilogue, {1, 3}));
+    } else {
+      ASSERT_NO_FATAL_FAILURE(Check<float>(spec, kIsas[turn % 2], epilogue, {1, 2, 7}));
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "ir/band.h"
 #include "ir/check.h"
 #include "ir/contraction.h"
 #include "ir/convolution.h"
@@ -297,6 +298,18 @@ Value* RandomStatements::Movement(Op op) {
   return builder_.Emit(op, {x, Make(Type{x->type.element, {}})}, {a, b, c});
 }
 
+// A band over two letters of the spec, or none.
+std::string RandomStatements::SomeBand(const std::string& spec) {
+  const char last = *std::max_element(spec.begin(), spec.end());
+  if (last < 'b' || !random_.OneIn(3)) return "";
+  const int64_t letters = last - 'a' + 1, inner = random_.Below(letters);
+  const int64_t outer = (inner + 1 + random_.Below(letters - 1)) % letters;
+  ir::Band band{static_cast<char>('a' + inner), static_cast<char>('a' + outer)};
+  band.upper = random_.OneIn(2) ? 0 : random_.Below(7) - 3;
+  if (random_.OneIn(3)) band.lower = band.upper - random_.Below(4);
+  return ir::ToString(band);
+}
+
 // Batch, free and contracted axes in any order in both operands and the result.
 Value* RandomStatements::Dot() {
   Value* a = NumericOfRank(1);
@@ -331,7 +344,7 @@ Value* RandomStatements::Dot() {
   }
   if (ir::ElementCount(b.shape).value() > options_.max_elements) return nullptr;
   const std::string spec = ir::CanonicalSpec(absl::StrCat(a_letters, ",", b_letters, "->", result));
-  const absl::StatusOr<Value*> dot = builder_.Add(Op::kDot, {a, Make(b)}, {spec});
+  const absl::StatusOr<Value*> dot = builder_.Add(Op::kDot, {a, Make(b)}, {spec, std::string(), SomeBand(spec)});
   return dot.ok() ? *dot : nullptr;
 }
 

@@ -50,6 +50,7 @@ class RandomStatements {
   ir::Value* Broadcast();
   ir::Value* Reshape();
   ir::Value* Movement(ir::Op op);
+  std::string SomeBand(const std::string& spec);
   ir::Value* Dot();
   ir::Value* Window(ir::Op op);
   ir::Value* Indexing(ir::Op op);

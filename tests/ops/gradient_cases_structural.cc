@@ -30,13 +30,14 @@ class Cases {
     }
   }
 
-  void Dot(std::string spec, Shape a_shape, Shape b_shape) {
+  void Dot(std::string spec, Shape a_shape, Shape b_shape, std::string band = "") {
     for (bool squared : {false, true}) {
-      CaseMaker make(absl::StrCat("einsum ", spec, squared ? " of squares" : ""), element_, cases.size());
+      CaseMaker make(absl::StrCat("einsum ", spec, band.empty() ? "" : " with ", band, squared ? " of squares" : ""),
+                     element_, cases.size());
       Value* a = make.Input("a", a_shape);
       Value* b = make.Input("b", b_shape);
       Value* left = squared ? make.Emit(Op::kMul, {a, a}) : a;
-      cases.push_back(make.Finish(make.Emit(Op::kDot, {left, b}, {spec})));
+      cases.push_back(make.Finish(make.Emit(Op::kDot, {left, b}, {spec, std::string(), band})));
     }
   }
 
@@ -129,6 +130,23 @@ void AddContractions(Cases& c) {
   c.Dot("abcd,abed->abce", {2, 1, 3, 2}, {2, 1, 2, 2});
   c.Dot("abcd,cbae->de", {2, 2, 3, 2}, {3, 2, 2, 2});
   c.Dot("ab,b->a", {3, 1}, {1});
+  // Bands over axes of every two kinds, with every form of a bound.
+  c.Dot("abc,abc->ab", {3, 3, 2}, {3, 3, 2}, "b<=a");
+  c.Dot("abc,ac->ab", {3, 2, 2}, {3, 2}, "b<=a-1");
+  c.Dot("abc,ac->ab", {2, 2, 3}, {2, 3}, "c<=a+1");
+  c.Dot("abc,ac->ab", {2, 3, 3}, {2, 3}, "c<=b");
+  c.Dot("ab,acb->ac", {3, 2}, {3, 2, 2}, "a<=c");
+  c.Dot("ab,acb->ac", {2, 3}, {2, 3, 3}, "c-1<=b<=c");
+  c.Dot("ab,acb->ac", {3, 3}, {3, 2, 3}, "a-2<=b<=a-1");
+  c.Dot("abc,c->ab", {3, 3, 2}, {2}, "a-1<=b<=a");
+  c.Dot("a,bca->bc", {2}, {3, 2, 2}, "b<=c");
+  c.Dot("ab,cb->ac", {3, 2}, {3, 2}, "c<=a");
+  c.Dot("ab,cb->ac", {2, 2}, {4, 2}, "c<=a+1");
+  c.Dot("ab,cb->ca", {3, 2}, {3, 2}, "a-1<=c<=a");
+  c.Dot("ab,ab->", {3, 2}, {3, 2}, "b<=a");
+  c.Dot("abc,abc->a", {2, 3, 3}, {2, 3, 3}, "c<=b-1");
+  c.Dot("a,b->ab", {3}, {3}, "a<=b");
+  c.Dot("ab,bc->ac", {2, 2}, {2, 3}, "b<=a-2");
 }
 
 void AddIndexing(Cases& c) {
