@@ -73,6 +73,18 @@ ir::RightOperand RightOperandOf(const ContractionLoops& loops, int64_t lanes, in
   return width_fits ? ir::RightOperand::kPacked : ir::RightOperand::kStrided;
 }
 
+bool HasSide(const ContractionLoop& loop) { return loop.side != 0; }
+
+bool AnyHasSide(const std::vector<ContractionLoop>& loops) { return std::any_of(loops.begin(), loops.end(), HasSide); }
+
+BandedAxis BandedAxisOf(const ContractionLoops& loops) {
+  const bool row = HasSide(loops.row), column = HasSide(loops.column), outside = AnyHasSide(loops.contracted_outer);
+  if (HasSide(loops.contracted)) return column || (row && outside) ? BandedAxis::kOther : BandedAxis::kTerms;
+  if (outside) return BandedAxis::kOther;
+  if (column) return BandedAxis::kColumns;
+  return row ? BandedAxis::kRows : AnyHasSide(loops.outer) ? BandedAxis::kOuter : BandedAxis::kNone;
+}
+
 // The multiply-adds that the band leaves out.
 ir::Size Absent(const ContractionSpec& spec) {
   ir::Size others = 1;
@@ -110,15 +122,25 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   std::vector<ContractionLoop> columns = Collapse(spec.columns);
   std::vector<ContractionLoop> contracted = Collapse(spec.contracted);
   ContractionLoops result;
-  result.swapped = columns.empty() || (AdjacentInOutput(columns) < 0 && AdjacentInOutput(rows) >= 0);
-  if (result.swapped) {
+  const auto exchange = [&] {
+    result.swapped = !result.swapped;
     std::swap(rows, columns);
     for (std::vector<ContractionLoop>* loops : {&rows, &columns, &contracted}) {
       for (ContractionLoop& loop : *loops) std::swap(loop.a, loop.b);
     }
+  };
+  if (columns.empty() || (AdjacentInOutput(columns) < 0 && AdjacentInOutput(rows) >= 0)) exchange();
+  const auto column_of = [](const std::vector<ContractionLoop>& loops) {
+    const int adjacent = AdjacentInOutput(loops);
+    return adjacent >= 0 ? adjacent : Longest(loops);
+  };
+  int column = column_of(columns);
+  // A vector has one range of terms, so what bounds them is a row.
+  if (AnyHasSide(contracted) && !rows.empty() && column >= 0 && HasSide(columns[column])) {
+    exchange();
+    column = column_of(columns);
   }
-  const int adjacent = AdjacentInOutput(columns);
-  result.column = Take(columns, adjacent >= 0 ? adjacent : Longest(columns), spec.outputs);
+  result.column = Take(columns, column, spec.outputs);
   result.row = Take(rows, Longest(rows), spec.outputs);
   result.contracted = Take(contracted, static_cast<int>(contracted.size()) - 1, spec.outputs);
   result.contracted_outer = std::move(contracted);
@@ -130,6 +152,9 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
     for (ContractionLoop& loop : *loops) result.outer.push_back(std::move(loop));
   }
 
+  if (spec.banded()) result.banded = BandedAxisOf(result);
+  const bool whole_elements = result.banded == BandedAxis::kNone || result.banded == BandedAxis::kTerms;
+
   ir::ContractionShape shape;
   shape.type = spec.type;
   shape.outer = result.outer_count();
@@ -138,7 +163,7 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   shape.contracted = result.contracted.extent;
   shape.slices = spec.slices;
   shape.absent = Absent(spec);
-  shape.direct = direct && result.column.outputs[0].step == 1 && result.column.outputs[0].panel == 0;
+  shape.direct = direct && whole_elements && result.column.outputs[0].step == 1 && result.column.outputs[0].panel == 0;
   const int64_t bytes = ir::ByteWidth(spec.type);
   const int64_t lanes = target.vector_bytes() / bytes;
   shape.right = RightOperandOf(result, lanes, ir::WidestPanelVectors(target));
@@ -146,12 +171,14 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   shape.panel_columns = result.column.b.panel;
   result.blocking = ir::ChooseBlocking(shape, target);
 
-  bool tiles = !spec.lanes16 && !spec.banded() && (spec.slices == 1 || result.contracted_outer.empty());
+  bool tiles =
+      !spec.lanes16 && result.banded != BandedAxis::kOther && (spec.slices == 1 || result.contracted_outer.empty());
   tiles &= !InPanels(result.row.a) && !InPanels(result.contracted.a) && !InPanels(result.row.b);
   for (const ContractionLoop& loop : result.contracted_outer) tiles &= !InPanels(loop.a);
   for (const AxisStep& step : result.row.outputs) tiles &= !InPanels(step);
   tiles &= shape.right == ir::RightOperand::kPacked || !InPanels(result.column.b);
-  bool in_place = tiles && result.blocking.inlined && spec.slices == 1 && result.contracted_outer.empty();
+  bool in_place = tiles && result.banded == BandedAxis::kNone && result.blocking.inlined && spec.slices == 1 &&
+                  result.contracted_outer.empty();
   in_place &= !InPanels(result.column.b) || result.column.extent <= result.column.b.panel;
   in_place &= !InPanels(result.contracted.b) || result.contracted.extent <= result.contracted.b.panel;
   result.method = spec.lanes16 ? ContractionMethod::kLanes

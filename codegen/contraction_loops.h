@@ -15,6 +15,16 @@ enum class ContractionMethod : uint8_t {
   kLanes,   // the order lanes16
 };
 
+// Which of the normalised axes a band bounds, by the row or by what stands outside of the three inner axes.
+enum class BandedAxis : uint8_t {
+  kNone,
+  kTerms,    // the innermost contracted axis: sums are shorter
+  kColumns,  // the column: elements without a term
+  kRows,     // the row, by a loop outside
+  kOuter,    // a loop outside by another one: all elements of a turn or none
+  kOther,    // what no tile serves
+};
+
 struct ContractionLoops {
   bool swapped = false;                // a and b have changed places
   std::vector<ContractionLoop> outer;  // batch, and free axes that did not collapse
@@ -22,6 +32,7 @@ struct ContractionLoops {
   ContractionLoop column;
   std::vector<ContractionLoop> contracted_outer;
   ContractionLoop contracted;
+  BandedAxis banded = BandedAxis::kNone;
   ContractionMethod method = ContractionMethod::kScalar;
   ir::Blocking blocking;
 

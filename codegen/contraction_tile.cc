@@ -65,9 +65,35 @@ RowPlace PlaceOf(const TileOperands& operands, const Tile& tile, int64_t row) {
   return {row / group_rows * pointers + in_group / kRowsPerPointer, in_group % kRowsPerPointer};
 }
 
-// One term: every accumulator gets its product. `a` are the pointers to rows.
+// Which rows have term `t`, a mask or a bool each; nothing where all have every term.
+std::vector<Value*> EmitRowsOfTerm(llvm::IRBuilder<>& builder, const Tile& tile, const TileOperands& operands,
+                                   Value* t) {
+  std::vector<Value*> exists;
+  const auto lanes = static_cast<unsigned>(tile.lanes);
+  // Compared lane by lane, and as i32: a mask register selects for less than a bool, and no vector of i64 is needed.
+  const auto distance = [&](Value* bound) -> Value* {
+    if (bound == nullptr) return nullptr;
+    Value* terms = IndexMax(builder, IndexSubtract(builder, t, bound), builder.getInt64(static_cast<uint64_t>(-1)));
+    terms = builder.CreateTrunc(IndexMin(builder, terms, builder.getInt64(static_cast<uint64_t>(tile.rows))),
+                                builder.getInt32Ty());
+    return tile.lanes == 1 ? terms : builder.CreateVectorSplat(lanes, terms);
+  };
+  Value *above = distance(operands.lower), *below = distance(operands.upper);
+  if (above == nullptr && below == nullptr) return exists;
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    llvm::Constant* row = builder.getInt32(static_cast<uint32_t>(r));
+    if (tile.lanes > 1) row = llvm::ConstantVector::getSplat(llvm::ElementCount::getFixed(lanes), row);
+    Value* begun = above == nullptr ? nullptr : builder.CreateICmpSGE(above, row);
+    Value* open = below == nullptr ? nullptr : builder.CreateICmpSLE(below, row);
+    exists.push_back(begun == nullptr ? open : open == nullptr ? begun : builder.CreateAnd(begun, open));
+  }
+  return exists;
+}
+
+// Term `t`: every accumulator gets its product. `a` are the pointers to rows.
 void EmitTerm(llvm::IRBuilder<>& builder, const ir::Target& target, const Tile& tile, const TileOperands& operands,
-              const RowSteps& steps, llvm::ArrayRef<Value*> a, Value* b, absl::Span<Value*> accumulators) {
+              const RowSteps& steps, llvm::ArrayRef<Value*> a, Value* b, Value* t, absl::Span<Value*> accumulators) {
+  const std::vector<Value*> exists = EmitRowsOfTerm(builder, tile, operands, t);
   const int64_t vector_bytes = tile.lanes * ir::ByteWidth(tile.type);
   std::vector<Value*> right;
   for (int64_t v = 0; v < tile.vectors && operands.terms != TileTerms::kSums; ++v) {
@@ -97,7 +123,8 @@ void EmitTerm(llvm::IRBuilder<>& builder, const ir::Target& target, const Tile& 
     if (tile.lanes > 1) left = builder.CreateVectorSplat(static_cast<unsigned>(tile.lanes), left);
     for (int64_t v = 0; v < tile.vectors; ++v) {
       Value*& accumulator = accumulators[r * tile.vectors + v];
-      accumulator = EmitMultiplyAdd(builder, target, left, right[v], accumulator);
+      Value* next = EmitMultiplyAdd(builder, target, left, right[v], accumulator);
+      accumulator = exists.empty() ? next : builder.CreateSelect(exists[r], next, accumulator);
     }
   }
 }
@@ -161,7 +188,7 @@ std::vector<Value*> EmitTile(llvm::IRBuilder<>& builder, const ir::Target& targe
       llvm::SmallVector<Value*, 8> a;
       for (Value* group : a_groups) a.push_back(ByteAt(builder, group, IndexMultiply(builder, operands.a_k, k)));
       Value* b = ByteAt(builder, operands.b, IndexMultiply(builder, operands.b_k, k));
-      EmitTerm(builder, target, tile, operands, steps, a, b, absl::MakeSpan(accumulators));
+      EmitTerm(builder, target, tile, operands, steps, a, b, builder.getInt64(k), absl::MakeSpan(accumulators));
     }
     return accumulators;
   }
@@ -185,7 +212,9 @@ std::vector<Value*> EmitTile(llvm::IRBuilder<>& builder, const ir::Target& targe
     phis.push_back(phi_of(accumulator));
     accumulator = phis.back();
   }
-  EmitTerm(builder, target, tile, operands, steps, a, b, absl::MakeSpan(accumulators));
+  const bool partial = operands.lower != nullptr || operands.upper != nullptr;
+  Value* t = partial ? IndexSubtract(builder, operands.contracted, left) : nullptr;
+  EmitTerm(builder, target, tile, operands, steps, a, b, t, absl::MakeSpan(accumulators));
   Value* next_left = builder.CreateNSWSub(left, builder.getInt64(1));
   Value* next_b = ByteAt(builder, b, operands.b_k);
   llvm::BasicBlock* end = builder.GetInsertBlock();

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "absl/types/optional.h"
 #include "ir/target.h"
 #include "ir/type.h"
 #include "llvm/IR/IRBuilder.h"
@@ -46,6 +47,8 @@ struct TileOperands {
   TileTerms terms = TileTerms::kProducts;
   int64_t group_rows = 0;          // not 0: so many rows lie a_row apart, then the next group begins a_group behind the
   llvm::Value* a_group = nullptr;  //   beginning of the one before
+  llvm::Value* lower = nullptr;    // where not null, row r has term t, counted from 0, only if lower + r <= t
+  llvm::Value* upper = nullptr;    //   and only if t <= upper + r; kProducts alone
 };
 
 // Emits the loop over k in place; `initial` are the accumulators at its start, vectors of one row after another, empty:
@@ -61,18 +64,28 @@ Tile InlineTile(int64_t rows, int64_t columns, ir::DType type, const ir::Target&
 llvm::Function* DeclareShared(llvm::Module& module, const ir::Target& target, const std::string& name, int pointers,
                               int numbers);
 
+// Which terms exist in the tiles of a contraction with a band: in row r those of [lower + r, upper + r], or, where it
+// is level, in every row those of [lower, upper].
+struct TileBand {
+  bool level = false;
+  bool has_lower = false;
+  bool has_upper = false;
+};
+
 // A run of tiles one below the other: the first ones have tile.rows rows, those behind them one row less.
 struct TileRun {
   Tile tile;
   bool short_tiles = false;  // whether there are tiles of one row less
   bool accumulates = false;  // whether c may hold the sums of earlier terms
   bool masked = false;       // whether the last vector is partial
+  absl::optional<TileBand> band;
 };
 
 // The shared function `void(ptr a, ptr b, ptr c, i64 contracted, i64 first, i64 end, i64 large, i64 a_row, i64 a_k, i64
 // b_k, i64 c_row, i64 valid, i64 accumulate)` that computes the tiles [first, end), of which those below `large` have
 // tile.rows rows: c = a * b, or c += a * b where `accumulate` is not 0. `a` is the row of tile 0, `c` that of tile
-// `first`; `valid` lanes of the last vector count. Steps in bytes.
+// `first`; `valid` lanes of the last vector count. Steps in bytes. With a band `i64 lower, i64 upper` follow: its
+// bounds for the row of tile 0, in terms counted from `a` and `b`.
 llvm::Function* TileRunFunction(llvm::Module& module, const ir::Target& target, const TileRun& run);
 
 }  // namespace gradus::codegen

@@ -1,6 +1,7 @@
 // A contraction by register tiles: outer loops, panels of b (packed, or read in place), blocks of k, tiles.
 #include <algorithm>
 
+#include "codegen/contraction_band.h"
 #include "codegen/contraction_emit.h"
 #include "codegen/contraction_pack.h"
 #include "codegen/control.h"
@@ -25,7 +26,9 @@ class TilesEmitter {
         last_columns_(loops_.column.extent - (panels_ - 1) * panel_columns_),
         tiles_((loops_.row.extent + blocking_.tile_rows - 1) / blocking_.tile_rows),
         large_tiles_(loops_.row.extent - tiles_ * (blocking_.tile_rows - 1)),
-        accumulates_(loops_.contracted_blocks() > 1) {}
+        accumulates_(loops_.contracted_blocks() > 1),
+        banded_terms_(loops_.banded == BandedAxis::kTerms),
+        banded_elements_(!banded_terms_ && loops_.banded != BandedAxis::kNone) {}
 
   void Emit() {
     const int64_t groups = loops_.outer_count() * panels_;
@@ -56,6 +59,15 @@ class TilesEmitter {
     Value* short_tiles = Max(Subtract(tile, Int(large_tiles_)), Int(0));
     return Subtract(Multiply(tile, blocking_.tile_rows), short_tiles);
   }
+  // The tile that a row belongs to.
+  Value* TileOf(Value* row) {
+    Value* tile = Divide(row, blocking_.tile_rows);
+    if (large_tiles_ == tiles_) return tile;
+    const int64_t large_rows = large_tiles_ * blocking_.tile_rows;
+    Value* behind = Max(Subtract(row, Int(large_rows)), Int(0));
+    Value* short_tile = Add(Int(large_tiles_), Divide(behind, blocking_.tile_rows - 1));
+    return builder_.CreateSelect(builder_.CreateICmpSLT(row, Int(large_rows)), tile, short_tile);
+  }
 
   // What is fixed while one thread works on one panel of one turn of the outer loops.
   struct Group {
@@ -66,6 +78,8 @@ class TilesEmitter {
     Value* columns;
     Value* is_last;               // the last panel
     std::vector<Value*> outputs;  // offsets of the outer indices
+    Value* sides = nullptr;       // the sum of the sides of the outer indices, where there is a band
+    BandBounds elements;          // of a band of elements
   };
 
   // The element offset of a column of the group's panel.
@@ -95,8 +109,21 @@ class TilesEmitter {
       group.outputs.push_back(
           EmitOffsets(builder_, loops_.outer, indices, [o](const auto& l) { return l.outputs[o]; }));
     }
+    if (loops_.banded != BandedAxis::kNone) group.sides = EmitSides(builder_, loops_.outer, indices);
     pack_per_block_ = blocking_.pack && accumulates_;
-    if (blocking_.pack && !pack_per_block_) EmitPack(group, Int(0), Int(0), Int(loops_.contracted.extent));
+    Value *first = first_tile, *end = end_tile;  // those with a term
+    if (banded_elements_) {
+      group.elements = EmitBandBounds(builder_, job_.spec, loops_, group.sides);
+      const auto rows = EmitRowsWithElements(builder_, loops_, group.elements, group.first_column, panel_columns_);
+      Value* some = builder_.CreateICmpSLT(rows.first, rows.second);
+      Value* last_row = Max(Subtract(rows.second, Int(1)), Int(0));
+      first = Max(TileOf(Min(rows.first, last_row)), first_tile);
+      end = builder_.CreateSelect(some, Min(Add(TileOf(last_row), Int(1)), end_tile), first);
+    }
+    if (blocking_.pack && !pack_per_block_) {
+      Value* some = banded_elements_ ? builder_.CreateICmpSLT(first, end) : builder_.getTrue();
+      EmitIf(builder_, some, [&] { EmitPackOfTiles(group, first, end); });
+    }
     if (job_.direct != nullptr) {
       Value* c = Add(group.outputs[0], group.first_column);
       c = Add(c, Multiply(RowOf(first_tile), loops_.row.outputs[0].step));
@@ -105,13 +132,29 @@ class TilesEmitter {
       return;
     }
     EmitFor(builder_, first_tile, end_tile, blocking_.block_tiles, [&](Value* tile) {
-      Value* end = Min(Add(tile, Int(blocking_.block_tiles)), end_tile);
-      for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
-        const auto [begin_k, end_k] = SliceOf(loops_.contracted.extent, job_.spec.slices, slice);
-        if (begin_k == end_k) continue;
-        EmitBlocks(group, tile, end, begin_k, end_k, Buffer(slice), Int(panel_columns_ * bytes_));
+      Value* block_end = Min(Add(tile, Int(blocking_.block_tiles)), end_tile);
+      if (banded_elements_) {
+        EmitExistingTiles(group, tile, Max(first, tile), Min(end, block_end));
+      } else {
+        EmitSlices(group, tile, block_end);
       }
-      EmitEpilogue(group, tile, end);
+      EmitEpilogue(group, tile, block_end);
+    });
+  }
+
+  void EmitSlices(const Group& group, Value* tile, Value* end) {
+    for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
+      const auto [begin_k, end_k] = SliceOf(loops_.contracted.extent, job_.spec.slices, slice);
+      if (begin_k == end_k) continue;
+      EmitBlocks(group, tile, end, begin_k, end_k, Buffer(slice), Int(panel_columns_ * bytes_));
+    }
+  }
+
+  // Of the tiles from `tile` on those of [first, end), into the buffer; the others stay what they are.
+  void EmitExistingTiles(const Group& group, Value* tile, Value* first, Value* end) {
+    EmitIf(builder_, builder_.CreateICmpSLT(first, end), [&] {
+      Value* c = Advance(Buffer(0), Multiply(Subtract(RowOf(first), RowOf(tile)), panel_columns_));
+      EmitBlocks(group, first, end, 0, loops_.contracted.extent, c, Int(panel_columns_ * bytes_));
     });
   }
 
@@ -126,14 +169,33 @@ class TilesEmitter {
     return loops_.contracted.b.step == 1 ? PackSource::kTransposed : PackSource::kStrided;
   }
 
-  // Copies the terms [begin, end) of the innermost contracted axis of the panel into scratch.
-  void EmitPack(const Group& group, Value* outer_offset, Value* begin, Value* end) {
+  // Packs the terms that the tiles [first, end) have, each to its place among all terms.
+  void EmitPackOfTiles(const Group& group, Value* first, Value* end) {
+    Value *begin_k = Int(0), *end_k = Int(loops_.contracted.extent);
+    if (banded_terms_ && !AnySide(loops_.contracted_outer)) {
+      const bool level = TileBandOf(job_.spec, loops_).level;
+      const BandBounds bounds = EmitBandBounds(builder_, job_.spec, loops_, group.sides);
+      Value* first_row = level ? Int(0) : RowOf(first);
+      Value* end_row = level ? Int(1) : RowOf(end);
+      if (bounds.lower != nullptr) begin_k = Min(Max(Add(bounds.lower, first_row), Int(0)), end_k);
+      if (bounds.upper != nullptr) end_k = Max(Min(Add(bounds.upper, end_row), end_k), begin_k);
+    }
+    EmitPack(group, Int(0), begin_k, end_k, Int(0));
+  }
+
+  static bool AnySide(const std::vector<ContractionLoop>& loops) {
+    return std::any_of(loops.begin(), loops.end(), [](const ContractionLoop& loop) { return loop.side != 0; });
+  }
+
+  // Copies the terms [begin, end) of the innermost contracted axis of the panel into scratch, which begins with the
+  // term `origin`.
+  void EmitPack(const Group& group, Value* outer_offset, Value* begin, Value* end, Value* origin) {
     llvm::Function* pack = PackFunction(*builder_.GetInsertBlock()->getModule(), job_.context.target, type_,
                                         PackSourceOf(), panel_columns_);
     const AxisStep& step = loops_.contracted.b;
     auto copy = [&](Value* from_k, Value* to_k) {
       Value* from = Advance(group.b, Add(outer_offset, EmitOffset(builder_, step, from_k)));
-      Value* to = Advance(job_.context.scratch, Multiply(Subtract(from_k, begin), panel_columns_));
+      Value* to = Advance(job_.context.scratch, Multiply(Subtract(from_k, origin), panel_columns_));
       builder_.CreateCall(pack, {to, from, Subtract(to_k, from_k), group.columns, Bytes(step), Bytes(loops_.column.b)});
     };
     if (step.panel == 0) return copy(begin, end);
@@ -154,6 +216,11 @@ class TilesEmitter {
       const std::vector<Value*> indices = EmitIndices(builder_, loops_.contracted_outer, turn);
       Value* a = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.a; });
       Value* b = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.b; });
+      BandBounds bounds;
+      if (banded_terms_) {
+        Value* sides = Add(group.sides, EmitSides(builder_, loops_.contracted_outer, indices));
+        bounds = EmitBandBounds(builder_, job_.spec, loops_, sides);
+      }
       EmitFor(builder_, Int(begin_k), Int(end_k), blocking_.block_k, [&](Value* k) {
         Value* block_end = Min(Add(k, Int(blocking_.block_k)), Int(end_k));
         Value* terms = Subtract(block_end, k);
@@ -161,7 +228,7 @@ class TilesEmitter {
         Value* b_block = nullptr;
         Value* b_k = Int(panel_columns_ * bytes_);
         if (pack_per_block_) {
-          EmitPack(group, b, k, block_end);
+          EmitPack(group, b, k, block_end, k);
           b_block = job_.context.scratch;
         } else if (blocking_.pack) {
           b_block = Advance(job_.context.scratch, Multiply(k, panel_columns_));
@@ -174,7 +241,9 @@ class TilesEmitter {
           Value* begun = builder_.CreateOr(builder_.CreateICmpNE(k, Int(begin_k)), builder_.CreateICmpNE(turn, Int(0)));
           accumulate = builder_.CreateZExt(begun, builder_.getInt64Ty());
         }
-        EmitTileCall(group, first, end, terms, accumulate, a_block, b_block, b_k, c, c_row);
+        EmitTileCall(group, first, end, terms, accumulate, a_block, b_block, b_k, c, c_row,
+                     {bounds.lower == nullptr ? Int(0) : Subtract(bounds.lower, k),
+                      bounds.upper == nullptr ? Int(0) : Subtract(bounds.upper, k)});
       });
     });
   }
@@ -186,19 +255,32 @@ class TilesEmitter {
     run.short_tiles = large_tiles_ < tiles_;
     run.accumulates = accumulates_;
     run.masked = columns % blocking_.lanes != 0;
+    if (banded_terms_) run.band = TileBandOf(job_.spec, loops_);
     return run;
   }
 
   void EmitTileCall(const Group& group, Value* first, Value* end, Value* terms, Value* accumulate, Value* a, Value* b,
-                    Value* b_k, Value* c, Value* c_row) {
+                    Value* b_k, Value* c, Value* c_row, const BandBounds& bounds) {
     llvm::Module& module = *builder_.GetInsertBlock()->getModule();
     llvm::Function* last = TileRunFunction(module, job_.context.target, Run(true));
     llvm::Function* whole = panels_ == 1 ? last : TileRunFunction(module, job_.context.target, Run(false));
     Value* function = last == whole ? whole : builder_.CreateSelect(group.is_last, last, whole);
     const int64_t last_lanes = (last_columns_ - 1) % blocking_.lanes + 1;
-    builder_.CreateCall(whole->getFunctionType(), function,
-                        {a, b, c, terms, first, end, Int(large_tiles_), Bytes(loops_.row.a), Bytes(loops_.contracted.a),
-                         b_k, c_row, Int(last_lanes), accumulate});
+    std::vector<Value*> arguments = {a,
+                                     b,
+                                     c,
+                                     terms,
+                                     first,
+                                     end,
+                                     Int(large_tiles_),
+                                     Bytes(loops_.row.a),
+                                     Bytes(loops_.contracted.a),
+                                     b_k,
+                                     c_row,
+                                     Int(last_lanes),
+                                     accumulate};
+    if (banded_terms_) arguments.insert(arguments.end(), {bounds.lower, bounds.upper});
+    builder_.CreateCall(whole->getFunctionType(), function, arguments);
   }
 
   void EmitEpilogue(const Group& group, Value* first, Value* end) {
@@ -219,6 +301,9 @@ class TilesEmitter {
           steps.push_back(step.step);
         }
         Value* value = Finished(Add(buffered, column));
+        if (banded_elements_) {
+          value = EmitExisting(builder_, loops_, group.elements, row, Add(group.first_column, column), value);
+        }
         job_.epilogue({builder_, value, static_cast<int>(blocking_.lanes), mask, offsets, steps});
       };
       const int64_t tail = last_columns_ % blocking_.lanes;
@@ -264,6 +349,8 @@ class TilesEmitter {
   const int64_t tiles_;
   const int64_t large_tiles_;
   const bool accumulates_;  // more than one block of terms
+  const bool banded_terms_;
+  const bool banded_elements_;
   bool pack_per_block_ = false;
 };
 

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <random>
 
+#include "codegen/contraction_loops.h"
 #include "tests/codegen/contraction_harness.h"
 
 namespace gradus::codegen {
@@ -269,6 +271,103 @@ TEST(Contraction, BandsOfEveryEinsumHaveTheCanonicalBits) {
       ASSERT_NO_FATAL_FAILURE(Check<double>(spec, kIsas[turn / 4 % 3], epilogue, {1, 3}));
     } else {
       ASSERT_NO_FATAL_FAILURE(Check<float>(spec, kIsas[turn % 2], epilogue, {1, 2, 7}));
+    }
+  }
+}
+
+// einsum "a,b->result", operands and result row-major, with the band lower <= k - q <= upper.
+ContractionSpec Banded(DType type, const std::string& a, const std::string& b, const std::string& result,
+                       const std::map<char, int64_t>& extents, int64_t lower, int64_t upper) {
+  auto step = [&](const std::string& letters, char letter) {
+    int64_t elements = 1;
+    const size_t at = letters.find(letter);
+    if (at == std::string::npos) return int64_t{0};
+    for (size_t i = at + 1; i < letters.size(); ++i) elements *= extents.at(letters[i]);
+    return elements;
+  };
+  auto loop = [&](char letter) {
+    const int64_t side = letter == 'k' ? 1 : letter == 'q' ? -1 : 0;
+    return ContractionLoop{extents.at(letter), step(a, letter), step(b, letter), {step(result, letter)}, side};
+  };
+  auto has = [](const std::string& letters, char letter) { return letters.find(letter) != std::string::npos; };
+  ContractionSpec spec;
+  spec.type = type;
+  spec.lower = lower;
+  spec.upper = upper;
+  for (char letter : result) {
+    auto& group = !has(b, letter) ? spec.rows : !has(a, letter) ? spec.columns : spec.batch;
+    group.push_back(loop(letter));
+  }
+  for (char letter : a) {
+    if (!has(result, letter)) spec.contracted.push_back(loop(letter));
+  }
+  return spec;
+}
+
+struct Product {
+  const char *a, *b, *result;
+};
+// Scores, output, and the gradients by probabilities, values, queries and keys, of plain and of grouped heads.
+constexpr Product kAttention[] = {
+    {"nqhd", "nkhd", "nhqk"},   {"nhqk", "nkhd", "nqhd"},   {"nhqk", "nqhd", "nkhd"},
+    {"nqhgd", "nkhd", "nhgqk"}, {"nhgqk", "nkhd", "nqhgd"}, {"nhgqk", "nqhgd", "nkhd"},
+};
+
+TEST(Contraction, TheProductsOfAttentionAreTiles) {
+  for (const Product& p : kAttention) {
+    for (int64_t t : {64, 256, 1024}) {
+      for (int64_t d : {32, 64}) {
+        const ContractionSpec spec =
+            Banded(DType::kF32, p.a, p.b, p.result, {{'n', 2}, {'h', 3}, {'g', 2}, {'q', t}, {'k', t}, {'d', d}},
+                   -ir::kNoBound, 0);
+        for (Isa isa : kIsas) {
+          const ContractionLoops loops = Normalize(spec, TargetOf(isa), false);
+          EXPECT_EQ(loops.method, ContractionMethod::kTiles) << p.a << " " << p.b;
+          EXPECT_EQ(loops.banded, std::string(p.result).back() == 'k' ? BandedAxis::kColumns : BandedAxis::kTerms);
+          EXPECT_NE(loops.row.side, 0);
+        }
+      }
+    }
+  }
+}
+
+TEST(Contraction, TheProductsOfAttentionHaveTheCanonicalBits) {
+  std::mt19937 random(5);
+  int turn = 0;
+  for (const Product& p : kAttention) {
+    for (int round = 0; round < 8; ++round, ++turn) {
+      const int64_t q = 1 + random() % 100, k = round % 2 == 0 ? q : 1 + random() % 100;
+      const std::map<char, int64_t> extents = {{'n', 2}, {'h', 2}, {'g', 2},
+                                               {'q', q}, {'k', k}, {'d', 1 + random() % 80}};
+      const int64_t upper = round < 3 ? 0 : static_cast<int64_t>(random() % 40) - 20;
+      ContractionSpec spec = Banded(turn % 4 == 3 ? DType::kF64 : DType::kF32, p.a, p.b, p.result, extents,
+                                    round % 4 == 2 ? upper - static_cast<int64_t>(random() % 30) : -ir::kNoBound,
+                                    round == 7 ? ir::kNoBound : upper);
+      if (round == 7) spec.lower = -3;
+      const TestEpilogue epilogue = turn % 3 == 0 ? TestEpilogue::kAddSecond : TestEpilogue::kNone;
+      if (epilogue == TestEpilogue::kAddSecond) AddBias(spec);
+      SCOPED_TRACE(testing::Message() << turn << ": " << p.a << "," << p.b << " q " << q << " k " << k << " band "
+                                      << spec.lower << " to " << spec.upper);
+      const Isa isa = kIsas[turn % 7 == 0 ? 2 : turn % 2];
+      if (spec.type == DType::kF64) {
+        ASSERT_NO_FATAL_FAILURE(Check<double>(spec, isa, epilogue, {1, 2, 3, 7}));
+      } else {
+        ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, epilogue, {1, 2, 3, 7}));
+      }
+    }
+  }
+}
+
+TEST(Contraction, BandsReachOverBlocksOfTheContractedAxis) {
+  for (Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    for (const auto& [lower, upper] : {std::pair<int64_t, int64_t>{-ir::kNoBound, 0}, {-5, 2}, {-3, ir::kNoBound}}) {
+      for (const auto& [q, k, b] : {std::tuple{60, 2300, "kd"}, {2300, 60, "dk"}, {1100, 1100, "kd"}}) {
+        const std::map<char, int64_t> extents = {{'q', q}, {'k', k}, {'d', 10}};
+        ContractionSpec spec = Banded(DType::kF32, "qk", b, "qd", extents, lower, upper);
+        ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {2}));
+        AddBias(spec);
+        ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kAddSecond, {3}));
+      }
     }
   }
 }
