@@ -93,8 +93,8 @@ Split SplitAt(const ir::Type& type, int64_t batch_axis) {
 // One input's binding, with what of its sources has been read.
 class BindingLoader {
  public:
-  BindingLoader(const frontend::ProgramInput& input, const std::string& directory)
-      : input_(input), directory_(directory) {}
+  BindingLoader(const frontend::ProgramInput& input, const std::string& directory, const TrainedVocabulary* trained)
+      : input_(input), directory_(directory), trained_(trained) {}
 
   absl::Status Read(const frontend::DataBinding& binding) {
     for (const frontend::Source& source : binding.sources) {
@@ -104,7 +104,7 @@ class BindingLoader {
       if (source.literal) {
         tensor = *source.literal;
       } else if (source.text) {
-        absl::StatusOr<TokenWindows> read = ReadTextWindows(directory_, source);
+        absl::StatusOr<TokenWindows> read = ReadTextWindows(directory_, source, trained_);
         if (!read.ok()) {
           return absl::Status(read.status().code(), absl::StrCat(source.place, ": error: ", read.status().message()));
         }
@@ -204,6 +204,7 @@ class BindingLoader {
   const frontend::ProgramInput& input_;
   const std::string& directory_;
   std::vector<ir::Tensor> sources_;
+  const TrainedVocabulary* trained_;  // or null
   absl::optional<Vocabulary> vocabulary_;
   Fit fit_;
 };
@@ -263,12 +264,12 @@ int64_t Dataset::bytes() const {
 
 absl::StatusOr<Dataset> LoadDataset(const frontend::Program& program, absl::Span<const frontend::DataBinding> bindings,
                                     const std::string& directory, const BindingsForBatch& for_batch,
-                                    const FractionCallback& progress) {
+                                    const FractionCallback& progress, const TrainedVocabulary* trained) {
   Dataset dataset;
   for (const frontend::DataBinding& binding : bindings) {
     const frontend::ProgramInput* input = FindInput(program, binding.input);
     CHECK(input != nullptr) << "data for " << binding.input << ", which is no input";
-    BindingLoader loader(*input, directory);
+    BindingLoader loader(*input, directory, trained);
     RETURN_IF_ERROR(loader.Read(binding));
     ASSIGN_OR_RETURN(DataColumn column, loader.Finish(binding, for_batch, progress));
     RETURN_IF_ERROR(AddColumn(dataset, std::move(column), loader.fit().examples, loader.batch()));

@@ -46,10 +46,12 @@ using FractionCallback = std::function<void(double)>;
 // The bindings of the program for another batch size: `program.data` or `program.validate` lowered with it.
 using BindingsForBatch = std::function<absl::StatusOr<const std::vector<frontend::DataBinding>*>(int64_t batch)>;
 
-// Loads `bindings` (of the program's own batch size). `directory` is that of the program.
+// Loads `bindings` (of the program's own batch size). `directory` is that of the program; `trained`, where parameters
+// were loaded that have one, numbers the characters of every text(…).
 absl::StatusOr<Dataset> LoadDataset(const frontend::Program& program, absl::Span<const frontend::DataBinding> bindings,
                                     const std::string& directory, const BindingsForBatch& for_batch,
-                                    const FractionCallback& progress = nullptr);
+                                    const FractionCallback& progress = nullptr,
+                                    const TrainedVocabulary* trained = nullptr);
 
 // `--data FILE`: every input of the model from the array of its name, no expressions. Inputs in `optional` may lack.
 absl::StatusOr<Dataset> LoadDatasetFromNpz(const frontend::Program& program, const std::string& path);

@@ -80,7 +80,8 @@ absl::optional<int32_t> Vocabulary::Find(absl::string_view character) const {
   return static_cast<int32_t>(at - characters_.begin());
 }
 
-absl::StatusOr<std::vector<int32_t>> Vocabulary::Encode(absl::string_view name, absl::string_view text) const {
+absl::StatusOr<std::vector<int32_t>> Vocabulary::Encode(absl::string_view name, absl::string_view text,
+                                                        absl::string_view origin) const {
   std::vector<int32_t> tokens;
   tokens.reserve(text.size());
   if (bytes_) {
@@ -92,7 +93,8 @@ absl::StatusOr<std::vector<int32_t>> Vocabulary::Encode(absl::string_view name, 
     if (!token) {
       return ir::ErrorStatus(ir::ErrorKind::kUnknownCharacter, name, ": the character '",
                              absl::Utf8SafeCEscape(character), "' at offset ", offset, " is none of the ", size(),
-                             " of the vocabulary");
+                             " of the vocabulary",
+                             origin.empty() ? "" : absl::StrCat(" that the parameters of ", origin, " know"));
     }
     tokens.push_back(*token);
     return absl::OkStatus();
@@ -100,21 +102,34 @@ absl::StatusOr<std::vector<int32_t>> Vocabulary::Encode(absl::string_view name, 
   return tokens;
 }
 
-absl::StatusOr<TokenWindows> ReadTextWindows(const std::string& directory, const frontend::Source& source) {
+namespace {
+
+absl::StatusOr<Vocabulary> VocabularyOf(const std::string& directory, const frontend::TextWindows& cut,
+                                        const std::string& path, absl::string_view text,
+                                        const TrainedVocabulary* trained) {
+  if (trained != nullptr) {
+    if (cut.bytes == trained->vocabulary.is_bytes()) return trained->vocabulary;
+    return ir::ErrorStatus(ir::ErrorKind::kUnknownCharacter, path, ": is read as ", cut.bytes ? "bytes" : "characters",
+                           ", but the parameters of ", trained->file, " were trained on ",
+                           cut.bytes ? "characters" : "bytes");
+  }
+  if (cut.bytes) return Vocabulary::OfBytes();
+  if (cut.vocabulary.empty()) return Vocabulary::Of(path, text);
+  const std::string other = InDirectory(directory, cut.vocabulary);
+  ASSIGN_OR_RETURN(const std::string characters, ReadMaybeGzip(other));
+  return Vocabulary::Of(other, characters);
+}
+
+}  // namespace
+
+absl::StatusOr<TokenWindows> ReadTextWindows(const std::string& directory, const frontend::Source& source,
+                                             const TrainedVocabulary* trained) {
   const frontend::TextWindows& cut = *source.text;
   const std::string path = InDirectory(directory, source.path);
   ASSIGN_OR_RETURN(const std::string text, ReadMaybeGzip(path));
-  Vocabulary vocabulary = Vocabulary::OfBytes();
-  if (!cut.bytes) {
-    if (cut.vocabulary.empty()) {
-      ASSIGN_OR_RETURN(vocabulary, Vocabulary::Of(path, text));
-    } else {
-      const std::string other = InDirectory(directory, cut.vocabulary);
-      ASSIGN_OR_RETURN(const std::string characters, ReadMaybeGzip(other));
-      ASSIGN_OR_RETURN(vocabulary, Vocabulary::Of(other, characters));
-    }
-  }
-  ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, vocabulary.Encode(path, text));
+  ASSIGN_OR_RETURN(Vocabulary vocabulary, VocabularyOf(directory, cut, path, text, trained));
+  ASSIGN_OR_RETURN(const std::vector<int32_t> tokens,
+                   vocabulary.Encode(path, text, trained != nullptr ? trained->file : ""));
   const auto share = [&](double at) { return static_cast<int64_t>(at * static_cast<double>(tokens.size())); };
   const int64_t first = share(cut.from), length = share(cut.to) - first;
   const int64_t starts = length - std::max<int64_t>(cut.shift, 1) - cut.window;  // the last one, without the shift

@@ -25,8 +25,10 @@ class Vocabulary {
   std::string Saved() const;
 
   int64_t size() const { return static_cast<int64_t>(characters_.size()); }
-  // Fails with the place of the first character that has no number.
-  absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view name, absl::string_view text) const;
+  bool is_bytes() const { return bytes_; }
+  // Fails with the place of the first character that has no number; `origin`, a file, for the sentence.
+  absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view name, absl::string_view text,
+                                              absl::string_view origin = "") const;
   // The bytes of one character.
   const std::string& Character(int64_t token) const { return characters_[token]; }
   absl::optional<int32_t> Find(absl::string_view character) const;
@@ -38,6 +40,12 @@ class Vocabulary {
   std::vector<std::string> characters_;  // ascending: UTF-8 sorts as code points do
 };
 
+// The vocabulary that parameters were trained with, and where it stands.
+struct TrainedVocabulary {
+  Vocabulary vocabulary;
+  std::string file;
+};
+
 struct TokenWindows {
   ir::Tensor tokens;  // i32 [examples, window]
   Vocabulary vocabulary;
@@ -45,6 +53,9 @@ struct TokenWindows {
 
 // Reads the file of a text source, relative to `directory` (empty, or ending in `/`). As many windows as leave one
 // character behind the last one, or `shift` where that is more, so that a text and what follows it are of one length.
-absl::StatusOr<TokenWindows> ReadTextWindows(const std::string& directory, const frontend::Source& source);
+// `trained`, where there is one, numbers the characters, so that they mean to loaded parameters what they did in
+// training.
+absl::StatusOr<TokenWindows> ReadTextWindows(const std::string& directory, const frontend::Source& source,
+                                             const TrainedVocabulary* trained = nullptr);
 
 }  // namespace gradus::runtime

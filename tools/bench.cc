@@ -180,11 +180,8 @@ absl::Status Run(const BenchOptions& options) {
   if (!model.graph && !model.program.trains)
     return ir::ErrorStatus(ir::ErrorKind::kNoRecipe, options.model.file,
                            ": has no recipe, so there is no step to measure");
+  ASSIGN_OR_RETURN(const auto init, LoadWeights(options.init, model));
   ASSIGN_OR_RETURN(const runtime::Dataset data, LoadBenchData(options, model));
-  std::map<std::string, ir::Tensor> init;
-  if (!options.init.empty()) {
-    ASSIGN_OR_RETURN(init, LoadWeights(options.init));
-  }
   const Clock::time_point start = Clock::now();
   ASSIGN_OR_RETURN(const runtime::Compiled compiled, CompileModel(options.model, model, {{frontend::Entry::kStep, 0}}));
   RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, data));

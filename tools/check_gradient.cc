@@ -120,16 +120,13 @@ absl::Status BindInputs(const ir::Graph& graph, const Model& model, const ModelO
 
 // Initial values, moved a little unless they are loaded ones.
 absl::Status BindState(const ir::Graph& graph, const ir::Graph& initialize, const Model& model,
-                       const ModelOptions& options, const CheckGradientOptions& more, ir::NamedTensors& declared) {
+                       const ModelOptions& options, const CheckGradientOptions& more,
+                       const std::map<std::string, ir::Tensor>& loaded, ir::NamedTensors& declared) {
   const int64_t seed = SeedOf(options, model);
   const ir::NamedTensors seeded = {{"seed", ir::Tensor::Scalar<int64_t>(seed)},
                                    {"step", ir::Tensor::Scalar<int64_t>(0)},
                                    {"epoch", ir::Tensor::Scalar<int64_t>(0)}};
   ASSIGN_OR_RETURN(ir::StepValues initial, ir::Interpret(initialize, seeded));
-  std::map<std::string, ir::Tensor> loaded;
-  if (!more.load.empty()) {
-    ASSIGN_OR_RETURN(loaded, LoadWeights(more.load));
-  }
   std::mt19937_64 random(static_cast<uint64_t>(seed) + 2);
   for (const auto& s : graph.body.statements) {
     if (s->op != ir::Op::kParam && s->op != ir::Op::kState) continue;
@@ -337,7 +334,7 @@ nlohmann::json Json(const GradientCheck& check, const Model& model, const std::s
 }  // namespace
 
 absl::StatusOr<int> CheckGradient(const ModelOptions& options, const CheckGradientOptions& more) {
-  ASSIGN_OR_RETURN(const Model model, LoadModel(options));
+  ASSIGN_OR_RETURN(Model model, LoadModel(options));
   ir::Graph graph, initialize;
   if (model.graph) {
     graph = model.graph->Clone();
@@ -354,9 +351,10 @@ absl::StatusOr<int> CheckGradient(const ModelOptions& options, const CheckGradie
   RETURN_IF_ERROR(
       runtime::CheckMemory(ir::InterpreterBytes(initialize), absl::StrCat("interpreting ", initialize.name)));
   RETURN_IF_ERROR(runtime::CheckGradientFits(graph));
+  ASSIGN_OR_RETURN(const auto loaded, LoadWeights(more.load, model));
   ir::NamedTensors declared;
   RETURN_IF_ERROR(BindInputs(graph, model, options, more, declared));
-  RETURN_IF_ERROR(BindState(graph, initialize, model, options, more, declared));
+  RETURN_IF_ERROR(BindState(graph, initialize, model, options, more, loaded, declared));
 
   runtime::Progress bar(/*enabled=*/true, std::chrono::milliseconds(1000));
   runtime::GradientCheckOptions check;

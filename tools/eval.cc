@@ -26,9 +26,10 @@ struct EvalOptions {
 };
 
 absl::Status Run(const EvalOptions& options) {
-  ASSIGN_OR_RETURN(const Model model, LoadProgramModel(options.model, "evaluation"));
+  ASSIGN_OR_RETURN(Model model, LoadProgramModel(options.model, "evaluation"));
   if (!model.program.trains)
     return ir::ErrorStatus(ir::ErrorKind::kNoRecipe, options.model.file, ": has no recipe that says what to evaluate");
+  ASSIGN_OR_RETURN(const auto weights, LoadWeights(options.load, model));
   ASSIGN_OR_RETURN(runtime::Dataset data, LoadData(model, DataOf::kValidation, options.data));
   if (data.columns.empty()) {
     ASSIGN_OR_RETURN(data, LoadData(model, DataOf::kTraining, ""));
@@ -37,7 +38,6 @@ absl::Status Run(const EvalOptions& options) {
   for (const int64_t size : runtime::BatchSizes(data)) requests.push_back({frontend::Entry::kEvaluate, size});
   ASSIGN_OR_RETURN(const runtime::Compiled compiled, CompileModel(options.model, model, requests));
   RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, data));
-  ASSIGN_OR_RETURN(const auto weights, LoadWeights(options.load));
   RETURN_IF_ERROR(runtime::InitializeState(compiled.initialize, SeedOf(options.model, model), weights, options.load,
                                            *compiled.executable));
   runtime::Progress bar(/*enabled=*/true, std::chrono::milliseconds(1000));

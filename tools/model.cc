@@ -211,9 +211,9 @@ absl::StatusOr<runtime::Dataset> LoadData(const Model& model, DataOf which, cons
     return which == DataOf::kTraining ? &program.data : &program.validate;
   };
   runtime::Progress bar(/*enabled=*/true, kQuiet);
-  return runtime::LoadDataset(model.program, which == DataOf::kTraining ? model.program.data : model.program.validate,
-                              model.module.directory, for_batch,
-                              [&](double done) { bar.Update(done, "loading data"); });
+  return runtime::LoadDataset(
+      model.program, which == DataOf::kTraining ? model.program.data : model.program.validate, model.module.directory,
+      for_batch, [&](double done) { bar.Update(done, "loading data"); }, model.trained ? &*model.trained : nullptr);
 }
 
 absl::StatusOr<runtime::SavedTensors> LoadSaved(const std::string& path) {
@@ -225,8 +225,13 @@ absl::StatusOr<runtime::SavedTensors> LoadSaved(const std::string& path) {
   return saved;
 }
 
-absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path) {
+absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path, Model& model) {
+  if (path.empty()) return std::map<std::string, ir::Tensor>();
   ASSIGN_OR_RETURN(runtime::SavedTensors saved, LoadSaved(path));
+  if (const auto known = saved.metadata.find(kVocabulary); known != saved.metadata.end()) {
+    ASSIGN_OR_RETURN(runtime::Vocabulary vocabulary, runtime::Vocabulary::Load(path, known->second));
+    model.trained = runtime::TrainedVocabulary{std::move(vocabulary), path};
+  }
   return std::move(saved.tensors);
 }
 

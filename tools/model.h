@@ -50,6 +50,7 @@ struct Model {
   frontend::Program program;        // of a program
   absl::optional<ir::Graph> graph;  // of a printed graph; then nothing of `program` is set
   int64_t threads = 1;
+  absl::optional<runtime::TrainedVocabulary> trained;  // of loaded parameters
 };
 
 // `B=128` for each of --set.
@@ -71,7 +72,9 @@ absl::StatusOr<runtime::Dataset> LoadData(const Model& model, DataOf which, cons
 
 // Parameters from a .safetensors or .npz file, by name, and what a .safetensors file says beside them.
 absl::StatusOr<runtime::SavedTensors> LoadSaved(const std::string& path);
-absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path);
+// The parameters; where a vocabulary stands beside them, the texts of `model` are read with it from here on. None for
+// an empty path.
+absl::StatusOr<std::map<std::string, ir::Tensor>> LoadWeights(const std::string& path, Model& model);
 // Where the vocabulary of a text stands in the metadata of saved parameters.
 inline constexpr char kVocabulary[] = "vocabulary";
 

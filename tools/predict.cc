@@ -80,10 +80,11 @@ absl::Status WriteOutputs(const std::string& path, const Outputs& outputs) {
 }
 
 absl::Status Run(const PredictOptions& options) {
-  ASSIGN_OR_RETURN(const Model model, LoadProgramModel(options.model, "prediction"));
+  ASSIGN_OR_RETURN(Model model, LoadProgramModel(options.model, "prediction"));
   if (model.program.outputs.empty())
     return ir::ErrorStatus(ir::ErrorKind::kNoOutput, options.model.file,
                            ": the model has no `output`, so there is nothing to predict");
+  ASSIGN_OR_RETURN(const auto weights, LoadWeights(options.load, model));
   ASSIGN_OR_RETURN(runtime::Dataset data, LoadData(model, DataOf::kValidation, options.data));
   if (data.columns.empty()) {
     ASSIGN_OR_RETURN(data, LoadData(model, DataOf::kTraining, ""));
@@ -92,10 +93,6 @@ absl::Status Run(const PredictOptions& options) {
   for (const int64_t size : runtime::BatchSizes(data)) requests.push_back({frontend::Entry::kPredict, size});
   ASSIGN_OR_RETURN(const runtime::Compiled compiled, CompileModel(options.model, model, requests));
   RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, data));
-  std::map<std::string, ir::Tensor> weights;
-  if (!options.load.empty()) {
-    ASSIGN_OR_RETURN(weights, LoadWeights(options.load));
-  }
   RETURN_IF_ERROR(runtime::InitializeState(compiled.initialize, SeedOf(options.model, model), weights, options.load,
                                            *compiled.executable));
   runtime::Progress bar(/*enabled=*/true, std::chrono::milliseconds(1000));

@@ -90,6 +90,7 @@ absl::Status Run(const TrainOptions& options) {
     program.epochs = options.epochs;
     program.steps = options.steps;
   }
+  ASSIGN_OR_RETURN(const auto weights, LoadWeights(options.load, model));
   ASSIGN_OR_RETURN(const runtime::Dataset data, LoadData(model, DataOf::kTraining, options.data));
   runtime::Dataset validation;
   if (options.data.empty()) {  // --data replaces everything: nothing else is opened
@@ -105,10 +106,6 @@ absl::Status Run(const TrainOptions& options) {
   ASSIGN_OR_RETURN(runtime::Compiled compiled, CompileModel(options.model, model, requests));
   RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, data));
   RETURN_IF_ERROR(runtime::CheckIndices(compiled.bounds, compiled.path, validation));
-  std::map<std::string, ir::Tensor> weights;
-  if (!options.load.empty()) {
-    ASSIGN_OR_RETURN(weights, LoadWeights(options.load));
-  }
   const int64_t seed = SeedOf(options.model, model);
   RETURN_IF_ERROR(runtime::InitializeState(compiled.initialize, seed, weights, options.load, *compiled.executable));
   // A copy of the state, and another one as the bytes of the file: nobody wants to hear of them after hours of

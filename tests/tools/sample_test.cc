@@ -89,6 +89,26 @@ TEST_F(SampleTest, AnotherTextIsNamedOnTheCommandLine) {
               HasSubstr("--text other.txt: the recipe reads no text(…)"));
 }
 
+// A text with fewer characters numbers them otherwise; to loaded parameters they mean what they did in training.
+TEST_F(SampleTest, LoadedParametersReadOtherTextsWithTheirOwnCharacters) {
+  Train();
+  std::string fewer, more;
+  for (int i = 0; i < 30; ++i) {
+    fewer += "def def\n";
+    more += "bcd xyz\n";
+  }
+  Write("fewer.txt", fewer);
+  Write("more.txt", more);
+  const CommandResult known = Gradus("eval m.gr --load w.safetensors --text fewer.txt --threads 1 --json");
+  ASSERT_EQ(known.code, 0) << known.error;
+  // Two of eight characters come otherwise than they were learnt, a loss of 2.7; with other numbers it is 8.
+  EXPECT_LT(nlohmann::json::parse(known.out)["loss"].get<double>(), 4) << known.out;
+  const CommandResult unknown = Gradus("train m.gr --load w.safetensors --text more.txt --threads 1");
+  EXPECT_EQ(unknown.code, 1) << unknown.out;
+  EXPECT_THAT(unknown.error, HasSubstr("the character 'x' at offset 4 is none of the 9 of the vocabulary that the "
+                                       "parameters of w.safetensors know"));
+}
+
 TEST_F(SampleTest, WhatIsNoModelOfCharactersIsRefused) {
   Train();
   EXPECT_THAT(Refusal("m.gr --load w.safetensors --prompt xyz"),
