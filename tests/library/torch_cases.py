@@ -120,6 +120,27 @@ class Case:
         return {name: tensor.detach().double().numpy().copy() for name, tensor in results.items()}
 
 
+def first(x):
+    return x.movedim(-1, 1)
+
+
+def last(x):
+    return x.movedim(1, -1)
+
+
+def listed(numbers):
+    return "[" + ", ".join(str(n) for n in numbers) + "]"
+
+
+def some(rng, rank, choices):
+    return [rng.choice(choices) for _ in range(rank)]
+
+
+def spelled(rng, numbers):
+    """One number where all are equal, as often as a list."""
+    return str(numbers[0]) if len(set(numbers)) == 1 and rng.random() < 0.7 else listed(numbers)
+
+
 def write(file, cases):
     text = json.dumps([case.row for case in cases], separators=(",", ":"))
     np.savez_compressed(FOLDER / file, cases=np.frombuffer(text.encode(), np.uint8), numbers=np.concatenate([case.numbers for case in cases]))
