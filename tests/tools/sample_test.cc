@@ -105,7 +105,7 @@ TEST_F(SampleTest, LoadedParametersReadOtherTextsWithTheirOwnCharacters) {
   EXPECT_LT(nlohmann::json::parse(known.out)["loss"].get<double>(), 4) << known.out;
   const CommandResult unknown = Gradus("train m.gr --load w.safetensors --text more.txt --threads 1");
   EXPECT_EQ(unknown.code, 1) << unknown.out;
-  EXPECT_THAT(unknown.error, HasSubstr("the character 'x' at offset 4 is none of the 9 of the vocabulary that the "
+  EXPECT_THAT(unknown.error, HasSubstr("the character 'x' at offset 4 is none of the 8 of the vocabulary that the "
                                        "parameters of w.safetensors know"));
 }
 
