@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "ir/check.h"
 #include "ir/control.h"
@@ -363,7 +364,8 @@ class PlanVerifier {
   int position_ = 0, phase_ = 0;
   std::vector<Write> writes_;
   std::vector<Read> reads_;
-  absl::flat_hash_map<const Value*, Stored> stored_;      // values that lie in the arena, by storage
+  // Stored values are copied to other keys while new ones come, so they must not move.
+  absl::node_hash_map<const Value*, Stored> stored_;      // values that lie in the arena, by storage
   absl::flat_hash_map<const Value*, ArenaRange> places_;  // yields of bodies, in the iteration at hand
   absl::flat_hash_map<const Value*, size_t> copied_;      // by state: the write of its copying `next`
 };
