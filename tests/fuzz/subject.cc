@@ -101,7 +101,7 @@ ir::NamedTensors Declared(const ir::Graph& graph) {
   return declared;
 }
 
-constexpr size_t kMostStatements = 2000;
+constexpr size_t kMostStatements = 500;
 constexpr int64_t kMostInterpreted = 20000;
 constexpr int64_t kMostCompiled = 2000;
 
