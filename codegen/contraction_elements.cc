@@ -1,4 +1,4 @@
-// A contraction one element at a time: the fallback of every shape and stride.
+// A contraction one element at a time: the fallback of operands in panels of any shape.
 #include "codegen/contraction_emit.h"
 #include "codegen/control.h"
 

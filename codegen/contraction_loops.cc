@@ -116,6 +116,12 @@ int64_t ContractionLoops::contracted_blocks() const {
   return count;
 }
 
+int64_t ContractionLoops::contracted_terms() const {
+  int64_t terms = contracted.extent;
+  for (const ContractionLoop& loop : contracted_outer) terms *= loop.extent;
+  return terms;
+}
+
 ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target, bool direct) {
   CHECK(spec.outputs >= 1) << "a contraction that writes nothing";
   std::vector<ContractionLoop> rows = Collapse(spec.rows);
@@ -161,6 +167,7 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   shape.rows = result.row.extent;
   shape.columns = result.column.extent;
   shape.contracted = result.contracted.extent;
+  shape.contracted_turns = result.contracted_terms() / result.contracted.extent;
   shape.slices = spec.slices;
   shape.absent = Absent(spec);
   shape.direct = direct && whole_elements && result.column.outputs[0].step == 1 && result.column.outputs[0].panel == 0;
@@ -171,8 +178,7 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   shape.panel_columns = result.column.b.panel;
   result.blocking = ir::ChooseBlocking(shape, target);
 
-  bool tiles =
-      !spec.lanes16 && result.banded != BandedAxis::kOther && (spec.slices == 1 || result.contracted_outer.empty());
+  bool tiles = !spec.lanes16 && result.banded != BandedAxis::kOther;
   tiles &= !InPanels(result.row.a) && !InPanels(result.contracted.a) && !InPanels(result.row.b);
   for (const ContractionLoop& loop : result.contracted_outer) tiles &= !InPanels(loop.a);
   for (const AxisStep& step : result.row.outputs) tiles &= !InPanels(step);

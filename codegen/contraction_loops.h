@@ -11,7 +11,7 @@ namespace gradus::codegen {
 enum class ContractionMethod : uint8_t {
   kTiles,   // the microkernel, shared
   kInline,  // the microkernel in place
-  kScalar,  // one element at a time: strides that no tile serves
+  kScalar,  // one element at a time: bands and panels that no tile serves
   kLanes,   // the order lanes16
 };
 
@@ -38,6 +38,7 @@ struct ContractionLoops {
 
   int64_t outer_count() const;
   int64_t contracted_blocks() const;  // of the inner axis, times the turns of the outer ones
+  int64_t contracted_terms() const;   // of all of them
 };
 
 ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target, bool direct);

@@ -26,9 +26,18 @@ class TilesEmitter {
         last_columns_(loops_.column.extent - (panels_ - 1) * panel_columns_),
         tiles_((loops_.row.extent + blocking_.tile_rows - 1) / blocking_.tile_rows),
         large_tiles_(loops_.row.extent - tiles_ * (blocking_.tile_rows - 1)),
+        terms_(loops_.contracted_terms()),
         accumulates_(loops_.contracted_blocks() > 1),
+        pack_per_block_(blocking_.pack && accumulates_),
         banded_terms_(loops_.banded == BandedAxis::kTerms),
-        banded_elements_(!banded_terms_ && loops_.banded != BandedAxis::kNone) {}
+        banded_elements_(!banded_terms_ && loops_.banded != BandedAxis::kNone),
+        outer_(loops_.outer) {
+    if (!blocking_.pack || pack_per_block_ || loops_.banded != BandedAxis::kNone) return;
+    const auto shared = std::stable_partition(outer_.begin(), outer_.end(), [](const ContractionLoop& loop) {
+      return loop.b.step != 0 || loop.b.panel_step != 0;
+    });
+    for (auto loop = shared; loop != outer_.end(); ++loop) shared_turns_ *= loop->extent;
+  }
 
   void Emit() {
     const int64_t groups = loops_.outer_count() * panels_;
@@ -38,7 +47,7 @@ class TilesEmitter {
       Value* end_group = Divide(Add(last, Int(tiles_ - 1)), tiles_);
       EmitFor(builder_, first_group, end_group, 1, [&](Value* group) {
         Value* base = Multiply(group, tiles_);
-        EmitGroup(group, Max(Subtract(first, base), Int(0)), Min(Subtract(last, base), Int(tiles_)));
+        EmitGroup(group, first_group, Max(Subtract(first, base), Int(0)), Min(Subtract(last, base), Int(tiles_)));
       });
     });
   }
@@ -90,10 +99,13 @@ class TilesEmitter {
     return EmitOffset(builder_, step, Add(group.first_column, column));
   }
 
-  void EmitGroup(Value* flat, Value* first_tile, Value* end_tile) {
-    Value* panel = Remainder(flat, panels_);
-    Value* outer = Divide(flat, panels_);
-    const std::vector<Value*> indices = EmitIndices(builder_, loops_.outer, outer);
+  void EmitGroup(Value* flat, Value* first_group, Value* first_tile, Value* end_tile) {
+    // A packed panel serves one turn after another of the loops that b does not have.
+    Value* shared_turn = Remainder(flat, shared_turns_);
+    Value* line = Divide(flat, shared_turns_);
+    Value* panel = Remainder(line, panels_);
+    Value* outer = Add(Multiply(Divide(line, panels_), shared_turns_), shared_turn);
+    const std::vector<Value*> indices = EmitIndices(builder_, outer_, outer);
     Group group;
     group.panel = panel;
     group.first_column = Multiply(panel, panel_columns_);
@@ -101,16 +113,14 @@ class TilesEmitter {
     group.columns = last_columns_ == panel_columns_
                         ? Int(panel_columns_)
                         : builder_.CreateSelect(group.is_last, Int(last_columns_), Int(panel_columns_));
-    group.a = Advance(job_.a, EmitOffsets(builder_, loops_.outer, indices, [](const auto& l) { return l.a; }));
-    Value* b = EmitOffsets(builder_, loops_.outer, indices, [](const auto& l) { return l.b; });
+    group.a = Advance(job_.a, EmitOffsets(builder_, outer_, indices, [](const auto& l) { return l.a; }));
+    Value* b = EmitOffsets(builder_, outer_, indices, [](const auto& l) { return l.b; });
     b = Add(b, ColumnOffset(group, loops_.column.b, Int(0)));
     group.b = Advance(job_.b, b);
     for (int o = 0; o < job_.spec.outputs; ++o) {
-      group.outputs.push_back(
-          EmitOffsets(builder_, loops_.outer, indices, [o](const auto& l) { return l.outputs[o]; }));
+      group.outputs.push_back(EmitOffsets(builder_, outer_, indices, [o](const auto& l) { return l.outputs[o]; }));
     }
-    if (loops_.banded != BandedAxis::kNone) group.sides = EmitSides(builder_, loops_.outer, indices);
-    pack_per_block_ = blocking_.pack && accumulates_;
+    if (loops_.banded != BandedAxis::kNone) group.sides = EmitSides(builder_, outer_, indices);
     Value *first = first_tile, *end = end_tile;  // those with a term
     if (banded_elements_) {
       group.elements = EmitBandBounds(builder_, job_.spec, loops_, group.sides);
@@ -121,14 +131,17 @@ class TilesEmitter {
       end = builder_.CreateSelect(some, Min(Add(TileOf(last_row), Int(1)), end_tile), first);
     }
     if (blocking_.pack && !pack_per_block_) {
-      Value* some = banded_elements_ ? builder_.CreateICmpSLT(first, end) : builder_.getTrue();
-      EmitIf(builder_, some, [&] { EmitPackOfTiles(group, first, end); });
+      Value* pack = builder_.getTrue();
+      if (banded_elements_) pack = builder_.CreateICmpSLT(first, end);
+      if (shared_turns_ > 1) {
+        pack = builder_.CreateOr(builder_.CreateICmpEQ(shared_turn, Int(0)), builder_.CreateICmpEQ(flat, first_group));
+      }
+      EmitIf(builder_, pack, [&] { EmitPackOfTiles(group, first, end); });
     }
     if (job_.direct != nullptr) {
       Value* c = Add(group.outputs[0], group.first_column);
       c = Add(c, Multiply(RowOf(first_tile), loops_.row.outputs[0].step));
-      EmitBlocks(group, first_tile, end_tile, 0, loops_.contracted.extent, Advance(job_.direct, c),
-                 Bytes(loops_.row.outputs[0]));
+      EmitBlocks(group, first_tile, end_tile, 0, terms_, Advance(job_.direct, c), Bytes(loops_.row.outputs[0]));
       return;
     }
     EmitFor(builder_, first_tile, end_tile, blocking_.block_tiles, [&](Value* tile) {
@@ -144,7 +157,7 @@ class TilesEmitter {
 
   void EmitSlices(const Group& group, Value* tile, Value* end) {
     for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
-      const auto [begin_k, end_k] = SliceOf(loops_.contracted.extent, job_.spec.slices, slice);
+      const auto [begin_k, end_k] = SliceOf(terms_, job_.spec.slices, slice);
       if (begin_k == end_k) continue;
       EmitBlocks(group, tile, end, begin_k, end_k, Buffer(slice), Int(panel_columns_ * bytes_));
     }
@@ -154,7 +167,7 @@ class TilesEmitter {
   void EmitExistingTiles(const Group& group, Value* tile, Value* first, Value* end) {
     EmitIf(builder_, builder_.CreateICmpSLT(first, end), [&] {
       Value* c = Advance(Buffer(0), Multiply(Subtract(RowOf(first), RowOf(tile)), panel_columns_));
-      EmitBlocks(group, first, end, 0, loops_.contracted.extent, c, Int(panel_columns_ * bytes_));
+      EmitBlocks(group, first, end, 0, terms_, c, Int(panel_columns_ * bytes_));
     });
   }
 
@@ -207,12 +220,13 @@ class TilesEmitter {
     });
   }
 
-  // Tiles [first, end) over the terms [begin_k, end_k) of every turn of the outer contracted loops, into c.
+  // Tiles [first, end) over the terms [begin_k, end_k), into c. They may begin and end within a turn of the outer
+  // contracted loops.
   void EmitBlocks(const Group& group, Value* first, Value* end, int64_t begin_k, int64_t end_k, Value* c,
                   Value* c_row) {
-    int64_t turns = 1;
-    for (const ContractionLoop& loop : loops_.contracted_outer) turns *= loop.extent;
-    EmitFor(builder_, Int(0), Int(turns), 1, [&](Value* turn) {
+    const int64_t extent = loops_.contracted.extent;
+    const int64_t first_turn = begin_k / extent;
+    EmitFor(builder_, Int(first_turn), Int((end_k + extent - 1) / extent), 1, [&](Value* turn) {
       const std::vector<Value*> indices = EmitIndices(builder_, loops_.contracted_outer, turn);
       Value* a = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.a; });
       Value* b = EmitOffsets(builder_, loops_.contracted_outer, indices, [](const auto& l) { return l.b; });
@@ -221,8 +235,11 @@ class TilesEmitter {
         Value* sides = Add(group.sides, EmitSides(builder_, loops_.contracted_outer, indices));
         bounds = EmitBandBounds(builder_, job_.spec, loops_, sides);
       }
-      EmitFor(builder_, Int(begin_k), Int(end_k), blocking_.block_k, [&](Value* k) {
-        Value* block_end = Min(Add(k, Int(blocking_.block_k)), Int(end_k));
+      Value* before = Multiply(turn, extent);
+      Value* from = begin_k % extent == 0 ? Int(0) : Max(Subtract(Int(begin_k), before), Int(0));
+      Value* to = end_k % extent == 0 ? Int(extent) : Min(Subtract(Int(end_k), before), Int(extent));
+      EmitFor(builder_, from, to, blocking_.block_k, [&](Value* k) {
+        Value* block_end = Min(Add(k, Int(blocking_.block_k)), to);
         Value* terms = Subtract(block_end, k);
         Value* a_block = Advance(group.a, Add(a, EmitOffset(builder_, loops_.contracted.a, k)));
         Value* b_block = nullptr;
@@ -238,7 +255,8 @@ class TilesEmitter {
         }
         Value* accumulate = Int(0);
         if (accumulates_) {
-          Value* begun = builder_.CreateOr(builder_.CreateICmpNE(k, Int(begin_k)), builder_.CreateICmpNE(turn, Int(0)));
+          Value* begun =
+              builder_.CreateOr(builder_.CreateICmpNE(k, from), builder_.CreateICmpNE(turn, Int(first_turn)));
           accumulate = builder_.CreateZExt(begun, builder_.getInt64Ty());
         }
         EmitTileCall(group, first, end, terms, accumulate, a_block, b_block, b_k, c, c_row,
@@ -324,7 +342,7 @@ class TilesEmitter {
         llvm::FixedVectorType::get(ElementType(builder_, type_), static_cast<unsigned>(blocking_.lanes));
     Value* sum = nullptr;
     for (int64_t slice = 0; slice < job_.spec.slices; ++slice) {
-      const auto [begin, end] = SliceOf(loops_.contracted.extent, job_.spec.slices, slice);
+      const auto [begin, end] = SliceOf(terms_, job_.spec.slices, slice);
       Value* part = begin == end ? llvm::Constant::getNullValue(vector)
                                  : static_cast<Value*>(builder_.CreateAlignedLoad(
                                        vector, Advance(Buffer(slice), element), llvm::Align(bytes_)));
@@ -348,10 +366,13 @@ class TilesEmitter {
   const int64_t last_columns_;
   const int64_t tiles_;
   const int64_t large_tiles_;
-  const bool accumulates_;  // more than one block of terms
+  const int64_t terms_;        // of an element
+  const bool accumulates_;     // more than one block of terms
+  const bool pack_per_block_;  // else a panel is packed as a whole
   const bool banded_terms_;
   const bool banded_elements_;
-  bool pack_per_block_ = false;
+  std::vector<ContractionLoop> outer_;
+  int64_t shared_turns_ = 1;  // of the last loops of outer_, where a packed panel stays the same
 };
 
 }  // namespace

@@ -8,6 +8,10 @@ namespace {
 constexpr int64_t kBlockK = 1024;
 constexpr int64_t kBufferedRows = 96;  // of the panel, between microkernel and epilogue: stays in the L1 cache
 constexpr int64_t kSlicedRows = 24;    // the same where every slice has a buffer of its own
+constexpr int64_t kLargestTile = 14;   // rows
+// The same where a panel is packed a block of terms at a time, once for all rows that wait: in the L2 cache, but then
+// a block has a thousand terms or is worth packing once.
+constexpr int64_t kWaitingBytes = 256 << 10;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
@@ -74,7 +78,10 @@ Blocking ChooseBlocking(const ContractionShape& shape, const Target& target) {
   const int64_t tiles = CeilDiv(shape.rows, blocking.tile_rows);
   blocking.block_k = std::min(shape.contracted, kBlockK);
   const bool buffered = !shape.direct || shape.slices > 1;
-  const int64_t waiting_rows = shape.slices > 1 ? kSlicedRows : kBufferedRows;
+  int64_t waiting_rows = shape.slices > 1 ? kSlicedRows : kBufferedRows;
+  if (blocking.pack && (shape.contracted > kBlockK || shape.contracted_turns > 1)) {
+    waiting_rows = std::max(waiting_rows, kWaitingBytes / (shape.slices * blocking.panel_columns() * bytes));
+  }
   blocking.block_tiles = buffered ? std::min(tiles, std::max<int64_t>(1, waiting_rows / blocking.tile_rows)) : 0;
   if (blocking.pack) blocking.pack_bytes = RoundUp(blocking.block_k * blocking.panel_columns() * bytes, 64);
   blocking.buffer_bytes =
@@ -82,11 +89,12 @@ Blocking ChooseBlocking(const ContractionShape& shape, const Target& target) {
   return blocking;
 }
 
-int64_t ContractionScratchBound(DType type, int64_t columns, int64_t contracted, int64_t slices, const Target& target) {
+int64_t ContractionScratchBound(DType type, int64_t longest, int64_t contracted, int64_t slices, const Target& target) {
   const int64_t lanes = Lanes(type, target);
-  const int64_t panel = std::min(RoundUp(columns, lanes), WidestPanelVectors(target) * lanes);
-  const int64_t rows = std::max(slices > 1 ? slices * kSlicedRows : kBufferedRows, int64_t{14});
-  return (std::min(contracted, kBlockK) + rows) * panel * ByteWidth(type) + 128;
+  const int64_t panel = std::min(RoundUp(longest, lanes), WidestPanelVectors(target) * lanes) * ByteWidth(type);
+  const int64_t few_rows = std::max(slices > 1 ? slices * kSlicedRows : kBufferedRows, kLargestTile) * panel;
+  const int64_t many_rows = std::min(slices * (longest + kLargestTile) * panel, kWaitingBytes);
+  return std::min(contracted, kBlockK) * panel + std::max(few_rows, many_rows) + 128;
 }
 
 }  // namespace gradus::ir

@@ -26,9 +26,10 @@ struct ContractionShape {
   int64_t outer = 1;  // batch axes, and free axes that do not collapse with others
   int64_t rows = 1;
   int64_t columns = 1;
-  int64_t contracted = 1;  // of the innermost contracted axis
-  int64_t slices = 1;      // chains that are added left to right at the end
-  Size absent = 0;         // multiply-adds that a band leaves out
+  int64_t contracted = 1;        // of the innermost contracted axis
+  int64_t contracted_turns = 1;  // of the other contracted axes
+  int64_t slices = 1;            // chains that are added left to right at the end
+  Size absent = 0;               // multiply-adds that a band leaves out
   RightOperand right = RightOperand::kRows;
   int64_t right_row_bytes = 0;  // kRows: between consecutive k
   int64_t panel_columns = 0;    // kPacked: the width of the panels; otherwise 0
@@ -62,7 +63,8 @@ int64_t WidestPanelVectors(const Target& target);
 // Whether a contraction of this many multiply-adds is worth more than one thread.
 bool RunsOnOneThread(Size multiply_adds);
 
-// An upper bound of scratch_bytes() over every way in which axes of these total extents may collapse.
-int64_t ContractionScratchBound(DType type, int64_t columns, int64_t contracted, int64_t slices, const Target& target);
+// An upper bound of scratch_bytes() over every way in which axes of these total extents may collapse; `longest` is the
+// greater of those of rows and of columns.
+int64_t ContractionScratchBound(DType type, int64_t longest, int64_t contracted, int64_t slices, const Target& target);
 
 }  // namespace gradus::ir

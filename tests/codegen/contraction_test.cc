@@ -233,8 +233,9 @@ ContractionSpec RandomEinsum(std::mt19937& random, DType type, int64_t largest) 
 
 TEST(Contraction, EveryEinsumHasTheCanonicalBits) {
   std::mt19937 random(2);
-  for (int turn = 0; turn < 80; ++turn) {
+  for (int turn = 0; turn < 100; ++turn) {
     ContractionSpec spec = RandomEinsum(random, DType::kF32, 12);
+    if (turn >= 80) spec.slices = 2 + turn % 3;
     const TestEpilogue epilogue = turn % 3 == 0 ? TestEpilogue::kAddSecond : TestEpilogue::kNone;
     if (epilogue == TestEpilogue::kAddSecond) AddBias(spec);
     SCOPED_TRACE(testing::Message() << "turn " << turn);
@@ -407,6 +408,40 @@ TEST(Contraction, BlocksOfTheContractedAxisDoNotChangeBits) {
     ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {2}));
     AddBias(spec);
     ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kAddSecond, {3}));
+    spec = Matmul(DType::kF32, 150, 70, 2100, true, true);  // more rows than wait for a panel of the last block
+    spec.slices = 16;
+    ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {2}));
+  }
+}
+
+// Batch and time, which a has in one order and b in the other; slices end within a turn of the outer one.
+TEST(Contraction, ContractedAxesInTwoOrdersHaveTheCanonicalBits) {
+  const int64_t batch = 5, time = 44, m = 70, n = 130;
+  for (Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    for (int64_t slices : {1, 2, 3}) {
+      ContractionSpec spec;
+      spec.slices = slices;
+      spec.rows = {{m, 1, 0, {n}}};
+      spec.columns = {{n, 0, 1, {1}}};
+      spec.contracted = {{batch, time * m, n, {0}}, {time, m, batch * n, {0}}};
+      ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {1, 2, 3}));
+      AddBias(spec);
+      ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kAddSecond, {1, 3}));
+    }
+  }
+}
+
+// Rows of two loops that do not collapse, of which b, transposed, has neither: one panel serves all turns of the outer.
+TEST(Contraction, APackedPanelServesEveryTurnOfTheRows) {
+  const int64_t outer = 6, rows = 9, n = 70, k = 33;
+  for (Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    ContractionSpec spec;
+    spec.rows = {{outer, k, 0, {n}}, {rows, outer * k, 0, {outer * n}}};
+    spec.columns = {{n, 0, k, {1}}};
+    spec.contracted = {{k, 1, 1, {0}}};
+    ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {1, 2, 5, 7}));
+    spec.batch = {{3, outer * rows * k, n * k, {outer * rows * n}}};
+    ASSERT_NO_FATAL_FAILURE(Check<float>(spec, isa, TestEpilogue::kNone, {1, 2, 5, 7}));
   }
 }
 

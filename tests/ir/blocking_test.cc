@@ -24,13 +24,15 @@ TEST(Blocking, ScratchStaysBelowItsBoundAndAccumulatorsInRegisters) {
     shape.rows = 1 + random() % 3000;
     shape.columns = 1 + random() % (random() % 2 != 0 ? 40 : 3000);
     shape.contracted = 1 + random() % 3000;
+    shape.contracted_turns = random() % 3 != 0 ? 1 : 1 + random() % 40;
     shape.slices = random() % 3 != 0 ? 1 : 1 + random() % 16;
     shape.right = random() % 2 != 0 ? RightOperand::kRows : RightOperand::kStrided;
     shape.right_row_bytes = shape.columns * ByteWidth(shape.type);
     shape.direct = random() % 2 != 0;
     const Blocking blocking = ChooseBlocking(shape, target);
     EXPECT_LE(blocking.scratch_bytes(),
-              ContractionScratchBound(shape.type, shape.columns, shape.contracted, shape.slices, target))
+              ContractionScratchBound(shape.type, std::max(shape.rows, shape.columns),
+                                      shape.contracted * shape.contracted_turns, shape.slices, target))
         << shape.rows << "x" << shape.contracted << "x" << shape.columns;
     EXPECT_LE(blocking.vectors, WidestPanelVectors(target));
     EXPECT_LE(blocking.tile_rows * blocking.vectors + blocking.vectors + 1, target.vector_registers());
