@@ -6,6 +6,7 @@
 #include "ir/check.h"
 #include "ir/contraction.h"
 #include "ir/convolution.h"
+#include "ir/cost.h"
 #include "ir/region.h"
 #include "ir/storage.h"
 
@@ -13,8 +14,21 @@ namespace gradus::ir {
 namespace {
 
 constexpr int64_t kElements = 8192;
+constexpr int64_t kSteps = 65536;
 
-bool IsSmall(Size elements) { return elements.ok() && elements.value() < kElements; }
+bool IsBelow(Size count, int64_t limit) { return count.ok() && count.value() < limit; }
+bool IsSmall(Size elements) { return IsBelow(elements, kElements); }
+
+// The arithmetic of an elementwise statement; none of others.
+Size StepsOf(const Statement& s) {
+  return IsElementwise(s.op) ? s.results[0]->type.elements() * Size(Steps(s.op)) : Size(0);
+}
+
+bool HasFewSteps(const Region& region) {
+  Size steps(0);
+  for (const auto& s : region.statements) steps = steps + StepsOf(*s);
+  return IsBelow(steps, kSteps);
+}
 
 }  // namespace
 
@@ -27,12 +41,13 @@ bool RunsOnThreadZero(const Statement& statement) {
     const auto form = ClassifyRegion(*statement.region);
     CHECK(form.ok()) << form.status();
     if (form->dot != nullptr) return RunsOnOneThread(MultiplyAdds(*form->dot)) && IsSmall(ElementCount(form->space));
-    return IsSmall(ElementCount(form->space));
+    return IsSmall(ElementCount(form->space)) && HasFewSteps(*statement.region);
   }
   if (HasBody(statement.op)) {
     const auto& body = statement.region->statements;
     return std::all_of(body.begin(), body.end(), [](const auto& s) { return !IsExecuted(*s) || RunsOnThreadZero(*s); });
   }
+  if (!IsBelow(StepsOf(statement), kSteps)) return false;
   for (const auto& result : statement.results) {
     if (!IsSmall(result->type.elements())) return false;
   }

@@ -9,7 +9,8 @@
 
 namespace gradus::ir {
 
-// Below about 8K elements or 30 KFLOP a barrier costs more than a second thread saves (codegen.md §7 of the design).
+// Below about 8K elements, 64K steps of elementwise arithmetic (ir/cost.h; half a microsecond) or 30 KFLOP of products
+// a barrier costs more than a second thread saves (codegen.md §7 of the design).
 bool RunsOnThreadZero(const Statement& statement);
 
 }  // namespace gradus::ir
