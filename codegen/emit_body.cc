@@ -9,6 +9,7 @@
 #include "ir/check.h"
 #include "ir/control.h"
 #include "ir/storage.h"
+#include "ir/strips.h"
 #include "ir/threads.h"
 
 namespace gradus::codegen {
@@ -135,16 +136,46 @@ class BodyEmitter {
     return range.turn < 0 ? place : b_.CreateSelect(at_turn, code_.At(code_.arena, range.turn), place);
   }
 
+  // Where this thread's strip of a value begins; values without rows are the same in the scan and in its strip.
+  Value* MyRows(Value* base, const ir::Value* whole, const ir::Value* strip) {
+    return whole->type == strip->type ? base : Advance(base, code_.thread, strip->type.bytes().value());
+  }
+
+  // The statements of a strip stand where those of the scan stand, which have a place in the arena.
+  void BindTemporaries(const ir::Region& whole, const ir::Region& strip) {
+    for (size_t i = 0; i < whole.statements.size(); ++i) {
+      for (size_t r = 0; r < whole.statements[i]->results.size(); ++r) {
+        const ir::Value* value = whole.statements[i]->results[r].get();
+        const bool temporary = value->arena.has_value() && !value->arena->stacked && value->arena->turn < 0;
+        if (!temporary || !ir::IsExecuted(*whole.statements[i])) continue;
+        const ir::Value* mine = strip.statements[i]->results[r].get();
+        code_.pointers[mine] = MyRows(code_.At(code_.arena, value->arena->offset), value, mine);
+      }
+    }
+  }
+
   void Scan(const Statement& s, int64_t threads) {
     const ir::ScanView scan(s);
-    const ir::Region& body = *s.region;
-    BindCaptures(s);
+    const ir::Region& whole = *s.region;
+    const bool in_strips = ir::RunsInStrips(s, threads, code_.target);
+    if (in_strips) code_.strips.push_back(ir::StripOf(s, threads));
+    const ir::Region& body = in_strips ? *code_.strips.back()->region : whole;
+    const auto operand = [&](size_t i) {
+      return MyRows(code_.PointerTo(s.operands[i]), whole.parameters[i].get(), body.parameters[i].get());
+    };
+    const auto my_yield = [&](Value* place, size_t i) {
+      return MyRows(place, ir::StorageOf(whole.yields[i]), ir::StorageOf(body.yields[i]));
+    };
+    if (in_strips) BindTemporaries(whole, body);
+    for (size_t i = scan.sequences + scan.carries; i < s.operands.size(); ++i) {
+      code_.pointers[body.parameters[i].get()] = operand(i);
+    }
     std::vector<Value*> sequences, stacks;
-    for (size_t i = 0; i < scan.sequences; ++i) sequences.push_back(code_.PointerTo(s.operands[i]));
-    for (size_t i = 0; i < scan.stacked; ++i) stacks.push_back(code_.PointerTo(s.results[i].get()));
+    for (size_t i = 0; i < scan.sequences; ++i) sequences.push_back(operand(i));
+    for (size_t i = 0; i < scan.stacked; ++i) stacks.push_back(my_yield(code_.PointerTo(s.results[i].get()), i));
     Carried carried;
-    for (size_t i = 0; i < scan.carries; ++i) carried.push_back(code_.PointerTo(s.operands[scan.sequences + i]));
-    const bool synchronized = threads > 1;
+    for (size_t i = 0; i < scan.carries; ++i) carried.push_back(operand(scan.sequences + i));
+    const bool synchronized = threads > 1 && !in_strips;
     if (synchronized) carried.push_back(code_.generation);
     const auto last = static_cast<uint64_t>(scan.length - 1);
     const auto iteration = [&](Value* step, const Carried& now) {
@@ -152,20 +183,20 @@ class BodyEmitter {
       Value* left = b_.CreateSub(b_.getInt64(last), step);
       Value* index = scan.reverse ? left : step;
       for (size_t i = 0; i < scan.sequences; ++i) {
-        const ir::Value* slice = body.parameters[i].get();
-        code_.pointers[slice] = Advance(sequences[i], index, slice->type.bytes().value());
+        const int64_t bytes = whole.parameters[i]->type.bytes().value();
+        code_.pointers[body.parameters[i].get()] = Advance(sequences[i], index, bytes);
       }
       for (size_t i = 0; i < scan.carries; ++i) code_.pointers[body.parameters[scan.sequences + i].get()] = now[i];
       for (size_t i = 0; i < scan.stacked; ++i) {
-        const ir::Value* stacked = ir::StorageOf(body.yields[i]);
-        code_.pointers[stacked] = Advance(stacks[i], index, stacked->type.bytes().value());
+        const int64_t bytes = whole.yields[i]->type.bytes().value();
+        code_.pointers[ir::StorageOf(body.yields[i])] = Advance(stacks[i], index, bytes);
       }
       Value* at_turn = b_.CreateTrunc(left, b_.getInt1Ty());  // the last iteration writes the result
       for (size_t i = scan.stacked; i < s.results.size(); ++i) {
         if (ir::LiesInStack(s, i)) continue;
-        code_.pointers[ir::StorageOf(body.yields[i])] = PlaceOfCarry(s, i, body.yields[i], at_turn);
+        code_.pointers[ir::StorageOf(body.yields[i])] = my_yield(PlaceOfCarry(s, i, whole.yields[i], at_turn), i);
       }
-      Statements(body.statements, threads);
+      Statements(body.statements, in_strips ? 1 : threads);
       Carried next;
       for (size_t i = 0; i < scan.carries; ++i) next.push_back(code_.PointerTo(body.yields[scan.stacked + i]));
       if (synchronized) next.push_back(code_.generation);

@@ -39,6 +39,7 @@ struct EntryCode {
   // Inputs, literals, and in loops what lies elsewhere in every iteration.
   absl::flat_hash_map<const ir::Value*, llvm::Value*> pointers;
   absl::flat_hash_set<const ir::Value*> shared;  // written by several threads since the last barrier of the step's own
+  std::vector<std::unique_ptr<ir::Statement>> strips;  // of scans, whose values have pointers
 
  private:
   llvm::Constant* Data(const ir::Tensor& literal);

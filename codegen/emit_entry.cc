@@ -12,6 +12,7 @@
 #include "ir/check.h"
 #include "ir/error.h"
 #include "ir/storage.h"
+#include "ir/strips.h"
 #include "ir/threads.h"
 #include "llvm/IR/IntrinsicsX86.h"
 
@@ -242,10 +243,16 @@ class EntryEmitter {
   std::vector<InputCursor> cursors_;
 };
 
-int64_t MostScratch(const ir::Region& region, const ir::Target& target) {
+int64_t MostScratch(const ir::Region& region, const ir::Target& target, int64_t threads) {
   int64_t most = 0;
   for (const auto& s : region.statements) {
-    most = std::max(most, ir::HasBody(s->op) ? MostScratch(*s->region, target) : KernelScratchBytes(*s, target));
+    if (!ir::HasBody(s->op)) {
+      most = std::max(most, KernelScratchBytes(*s, target));
+    } else if (ir::RunsInStrips(*s, threads, target)) {
+      most = std::max(most, MostScratch(*ir::StripOf(*s, threads)->region, target, 1));
+    } else {
+      most = std::max(most, MostScratch(*s->region, target, threads));
+    }
   }
   return most;
 }
@@ -253,7 +260,7 @@ int64_t MostScratch(const ir::Region& region, const ir::Target& target) {
 }  // namespace
 
 int64_t ScratchBytes(const Graph& graph) {
-  const int64_t most = MostScratch(graph.body, *graph.target);
+  const int64_t most = MostScratch(graph.body, *graph.target, graph.threads);
   return (most + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 

@@ -20,6 +20,9 @@
 // - A `while` looks at its predicate behind the statements that this depends on, which stand first, and, where several
 //   threads run it, behind the barrier that follows them. Values of these statements are not in the place of a carry.
 //
+// - In a scan in strips (ir/strips.h) there is no barrier and threads are at different iterations: two values of the
+// body share bytes only where a row of one is a row of the other.
+//
 // Statements between two barriers run at the same time, but for those that run on thread 0 alone (ir/threads.h), which
 // keep their order. There is a barrier between one step and the next.
 #pragma once

@@ -8,13 +8,13 @@ namespace gradus::passes {
 using ir::Op;
 using ir::Value;
 
-std::vector<Moment> Timeline(const ir::Graph& graph) {
+std::vector<Moment> Timeline(const ir::Graph& graph, bool in_strips) {
   std::vector<Moment> timeline;
   int phase = 0;
   for (const auto& s : graph.body.statements) {
     if (s->op == Op::kBarrier) ++phase;
     const bool work = !ir::IsDeclaration(s->op) && s->op != Op::kConstant && s->op != Op::kBarrier && !ir::IsView(*s);
-    const bool alone = graph.threads <= 1 || (work && ir::RunsOnThreadZero(*s));
+    const bool alone = graph.threads <= 1 || (!in_strips && work && ir::RunsOnThreadZero(*s));
     timeline.push_back({static_cast<int>(timeline.size()), phase, alone});
   }
   return timeline;

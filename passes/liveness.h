@@ -16,6 +16,7 @@ struct Moment {
   int position = 0;    // in the body
   int phase = 0;       // barriers before it
   bool alone = false;  // on thread 0, or there is no other thread
+  int strip = -1;      // the run of a scan in strips (ir/strips.h) that it belongs to
 
   static Moment Start() { return {-1, -1, false}; }
   static Moment End() { return {std::numeric_limits<int>::max(), std::numeric_limits<int>::max(), false}; }
@@ -26,8 +27,9 @@ inline bool HappensBefore(const Moment& a, const Moment& b) {
   return a.phase < b.phase || (a.phase == b.phase && a.alone && b.alone && a.position < b.position);
 }
 
-// One a statement of the body (that of the graph, or a lent one).
-std::vector<Moment> Timeline(const ir::Graph& graph);
+// One a statement of the body (that of the graph, or a lent one). Where threads go through it in strips they are at
+// different statements at a time.
+std::vector<Moment> Timeline(const ir::Graph& graph, bool in_strips = false);
 
 // The life of a value that the plan places, views of it included: it is written once, by its definition.
 struct Life {

@@ -13,6 +13,7 @@
 #include "ir/order.h"
 #include "ir/region.h"
 #include "ir/storage.h"
+#include "ir/strips.h"
 #include "passes/bodies.h"
 #include "passes/liveness.h"
 #include "passes/updates.h"
@@ -101,8 +102,8 @@ int64_t Aligned(int64_t bytes) { return ir::Size(bytes).RoundedUpTo(ir::kArenaAl
 class Planner {
  public:
   // Of the body of a graph, or of a lent one with the statement that holds it.
-  explicit Planner(ir::Graph& graph, const Statement* holder = nullptr)
-      : graph_(graph), holder_(holder), timeline_(Timeline(graph)) {
+  explicit Planner(ir::Graph& graph, const Statement* holder = nullptr, bool in_strips = false)
+      : graph_(graph), holder_(holder), timeline_(Timeline(graph, in_strips)) {
     loops_ = holder != nullptr && holder->op != Op::kBranch;
     const auto& statements = graph.body.statements;
     barriers_ = static_cast<int>(
@@ -160,8 +161,9 @@ class Planner {
     const auto& statements = graph_.body.statements;
     for (const auto& s : statements) {
       if (!ir::HasBody(s->op)) continue;
+      const bool in_strips = ir::RunsInStrips(*s, graph_.threads, *graph_.target);
       LentBody body(graph_, *s);
-      ASSIGN_OR_RETURN(BodyPlan plan, Planner(body.graph(), s.get()).RunBody());
+      ASSIGN_OR_RETURN(BodyPlan plan, Planner(body.graph(), s.get(), in_strips).RunBody());
       inner_.push_back({s.get(), std::move(plan)});
     }
     return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include "ir/control.h"
 #include "ir/region.h"
 #include "ir/storage.h"
+#include "ir/strips.h"
 #include "ir/threads.h"
 #include "passes/bodies.h"
 #include "passes/copies.h"
@@ -383,8 +384,11 @@ class Scheduler {
   size_t taken_ = 0;
 };
 
-// Of the body of a graph, or of a lent one with the statement that holds it. Whether the order changed.
-bool ScheduleStatements(ir::Graph& graph, const Options& options, const Statement* holder) {
+// Adds the copies without which values would have no place of their own. Of the body of a graph, or of a lent one with
+// the statement that holds it, and of the bodies in it. Whether there are any.
+absl::StatusOr<bool> InsertCopies(ir::Graph& graph, const Statement* holder) {
+  ASSIGN_OR_RETURN(const bool inside,
+                   InBodies(graph, [](ir::Graph& body, Statement& s) { return InsertCopies(body, &s); }));
   const std::vector<const Statement*> before = Order(graph);
   if (holder != nullptr) {
     CopyYields(graph, *holder);
@@ -392,25 +396,39 @@ bool ScheduleStatements(ir::Graph& graph, const Options& options, const Statemen
     CopyChangingStates(graph);
   }
   ReadLastFromStack(graph);
-  const bool named = NameValues(graph, [](const Value& value) { return !IsScalarLiteral(*value.definition); });
-  Scheduler(graph, options.threads, holder).Run();
-  return Order(graph) != before || named;
+  return Order(graph) != before || inside;
 }
 
-absl::StatusOr<bool> ScheduleBody(ir::Graph& body, const Statement& holder, const Options& options) {
-  ASSIGN_OR_RETURN(const bool changed,
-                   InBodies(body, [&](ir::Graph& inner, Statement& s) { return ScheduleBody(inner, s, options); }));
-  return ScheduleStatements(body, options, &holder) || changed;
+using Strips = absl::flat_hash_set<const Statement*>;
+
+void FindStrips(const ir::Region& body, const Options& options, Strips& strips) {
+  for (const auto& s : body.statements) {
+    if (!ir::HasBody(s->op)) continue;
+    if (ir::RunsInStrips(*s, options.threads, options.target)) strips.insert(s.get());
+    FindStrips(*s->region, options, strips);
+  }
+}
+
+// As above. Whether the order changed. In strips no thread waits for another.
+absl::StatusOr<bool> ScheduleStatements(ir::Graph& graph, const Options& options, const Strips& strips,
+                                        const Statement* holder) {
+  ASSIGN_OR_RETURN(const bool inside, InBodies(graph, [&](ir::Graph& body, Statement& s) {
+                     return ScheduleStatements(body, options, strips, &s);
+                   }));
+  const std::vector<const Statement*> before = Order(graph);
+  const bool named = NameValues(graph, [](const Value& value) { return !IsScalarLiteral(*value.definition); });
+  Scheduler(graph, strips.contains(holder) ? 1 : options.threads, holder).Run();
+  return Order(graph) != before || named || inside;
 }
 
 }  // namespace
 
 absl::StatusOr<bool> Schedule(ir::Graph& graph, const Options& options) {
-  ASSIGN_OR_RETURN(const bool inside, InBodies(graph, [&](ir::Graph& body, Statement& holder) {
-                     return ScheduleBody(body, holder, options);
-                   }));
-  const bool ordered = ScheduleStatements(graph, options, nullptr);
-  const bool changed = inside || ordered || graph.target != options.target || graph.threads != options.threads;
+  ASSIGN_OR_RETURN(const bool copied, InsertCopies(graph, nullptr));
+  Strips strips;
+  FindStrips(graph.body, options, strips);
+  ASSIGN_OR_RETURN(const bool ordered, ScheduleStatements(graph, options, strips, nullptr));
+  const bool changed = copied || ordered || graph.target != options.target || graph.threads != options.threads;
   graph.target = options.target;
   graph.threads = options.threads;
   return changed;

@@ -9,6 +9,7 @@
 #include "ir/check.h"
 #include "ir/control.h"
 #include "ir/storage.h"
+#include "ir/strips.h"
 #include "ir/threads.h"
 #include "passes/liveness.h"
 
@@ -43,6 +44,14 @@ struct Read {
 
 bool Overlap(const ArenaRange& a, const ArenaRange& b) {
   return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+}
+
+// Whether a is over when b begins. In a scan in strips each thread goes its own way, but what lies in the same range is
+// strip by strip the same thread's.
+bool IsBefore(const Moment& a, const ArenaRange& a_range, const Moment& b, const ArenaRange& b_range) {
+  if (HappensBefore(a, b)) return true;
+  const bool same_range = a_range.offset == b_range.offset && a_range.bytes == b_range.bytes;
+  return a.strip >= 0 && a.strip == b.strip && same_range && a.position < b.position;
 }
 
 std::string Who(const Statement* s) {
@@ -134,7 +143,7 @@ class PlanVerifier {
     return absl::OkStatus();
   }
 
-  Moment Now(bool alone) { return {position_++, phase_, alone}; }
+  Moment Now(bool alone) { return {position_++, phase_, alone && strip_ < 0, strip_}; }
 
   absl::Status CheckRange(const Value& value, const ArenaRange& range) const {
     if (range.bytes != value.type.bytes().value() || range.offset < 0 ||
@@ -211,6 +220,8 @@ class PlanVerifier {
       if (step < 2 || step >= scan.length - last) steps.push_back(step);
     }
     std::vector<Stored> stacks(scan.stacked);
+    const bool in_strips = ir::RunsInStrips(s, graph_.threads, *graph_.target);
+    if (in_strips) strip_ = strips_++;
     for (int64_t step : steps) {
       const int64_t index = scan.reverse ? scan.length - 1 - step : step;
       for (size_t i = 0; i < s.operands.size(); ++i) {
@@ -234,6 +245,7 @@ class PlanVerifier {
       }
       for (size_t i = 0; i < scan.carries; ++i) stored_[body.parameters[scan.sequences + i].get()] = next[i];
     }
+    if (in_strips) strip_ = -1;
     for (size_t i = 0; i < s.results.size(); ++i) {
       if (ir::LiesInStack(s, i)) continue;
       ASSIGN_OR_RETURN(const ArenaRange range, PlaceOf(*s.results[i]));
@@ -341,12 +353,13 @@ class PlanVerifier {
   absl::Status CheckRead(const Read& read) const {
     for (size_t own_write : read.stored.writes) {
       const Write& own = writes_[own_write];
-      if (!HappensBefore(own.moment, read.moment)) {
+      if (!IsBefore(own.moment, own.range, read.moment, read.stored.range)) {
         return Wrong(Who(read.statement), " reads ", own.value->name, " before it is written on every thread");
       }
       for (const Write& other : writes_) {
         if (&other == &own || !Overlap(other.range, own.range) || !Overlap(other.range, read.stored.range)) continue;
-        if (HappensBefore(other.moment, own.moment) || HappensBefore(read.moment, other.moment)) continue;
+        if (IsBefore(other.moment, other.range, own.moment, own.range)) continue;
+        if (IsBefore(read.moment, read.stored.range, other.moment, other.range)) continue;
         const bool in_place = read.statement != nullptr && read.statement == other.statement &&
                               read.moment.position == other.moment.position && other.statement->op != Op::kNext &&
                               other.range == read.stored.range &&
@@ -362,6 +375,7 @@ class PlanVerifier {
   const ir::Graph& graph_;
   const Course course_;
   int position_ = 0, phase_ = 0;
+  int strip_ = -1, strips_ = 0;  // the scan in strips at hand; how many there were
   std::vector<Write> writes_;
   std::vector<Read> reads_;
   // Stored values are copied to other keys while new ones come, so they must not move.

@@ -79,6 +79,30 @@ TEST(LoopTest, ACellWithAProductAndGates) {
   output hs, y)");
 }
 
+// 48 rows: strips on two threads and on three, barriers on seven.
+TEST(LoopTest, StripsOfEveryKindOfStatement) {
+  ExpectTheBitsOfTheInterpreter(R"(
+  input x : f32[4,48,6,16]
+  param w : f32[192,96] = zeros
+  param w2 : f32[96,96] = zeros
+  param b : f32[2,96] = zeros
+  state h0 : f32[48,96] = zeros
+  us : f32[4,48,100], hs : f32[4,48,96], ns : f32[4,48], hT : f32[48,96], kT : f32[48,96] = scan a in x reverse carry h = h0, k = h0 capture w, w2, b {
+    q = reshape(h, [48, 6, 16])
+    s = einsum("abc,adc->abd", q, a)
+    p = exp(s - max(s, axis=[2])[:, :, none])
+    o = einsum("abc,acd->abd", transpose(p, [0, 2, 1]), q)
+    u = concat([reshape(o, [48, 96]), h], axis=1)
+    v = u @ w + b[1:2, :]
+    n = sum(v * v, axis=[1])
+    next h = tanh(v / (n[:, none] + 1)) + k
+    next k = einsum("ab,cb->ca", w2, h) * 0.5
+    yield u[:, 46:146], h, n
+  }
+  next h0 = hT + kT
+  output us, hs, ns, hT)");
+}
+
 TEST(LoopTest, SmallBodiesRunOnOneThread) {
   ExpectTheBitsOfTheInterpreter(R"(
   input x : f32[7,3]

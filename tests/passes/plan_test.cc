@@ -64,6 +64,31 @@ TEST(VerifyPlanTest, AMissingBarrierIsFound) {
   EXPECT_THAT(Verified("  barrier\n  b ", "  b "), FailsWith("b reads a before it is written on every thread"));
 }
 
+// Threads are at different iterations of a scan in strips: two values may share bytes only if these are the same rows.
+TEST(VerifyPlanTest, RowsOfOthersInAStripAreFound) {
+  const std::string planned =
+      R"(graph g numerics 1 frozen target avx512 l1 49152 l2 1048576 threads 2 arena 327680 scratch 102016 {
+  input x  : f32[4,96,128]
+  input h0 : f32[96,128]
+  input w  : f32[128,256]
+  hT   : f32[96,128] = scan a in x carry h = h0 capture w {
+    mul = fused(h, w) { z = h @ w; yield z + 1 }         | arena 49152+98304
+    k = fused(mul, a) { yield mul[:, 0:128] * a }        | arena 278528+49152/0
+    next h = k
+  }                                                      | arena 278528+49152
+  output hT
+})";
+  const auto verified = [&](absl::string_view from, absl::string_view to) {
+    auto graph = frontend::ReadGraph("g.gr", absl::StrReplaceAll(planned, {{from, to}}));
+    return graph.ok() ? VerifyPlan(*graph) : graph.status();
+  };
+  EXPECT_THAT(verified("", ""), IsOk());
+  EXPECT_THAT(verified("49152/0", "49152/49152"), FailsWith("may overwrite before"));
+  EXPECT_THAT(verified("0:128] * a }", "0:128] * flip(a, axis=[0]) }"),
+              FailsWith("k reads mul before it is written on every thread"))
+      << "a row that needs all others needs a barrier";
+}
+
 TEST(VerifyPlanTest, RangesOutsideTheArenaOrOfAnotherSizeAreFound) {
   EXPECT_THAT(Verified("arena 131072 ", "arena 98000 "), FailsWith("of an arena of 98000"));
   EXPECT_THAT(Verified("arena 65536+32768", "arena 65536+32764"), FailsWith("b : f32[128,64] lies at 65536+32764"));
