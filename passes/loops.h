@@ -7,16 +7,12 @@
 namespace gradus::passes {
 
 // Captured literals, and captures that are one number everywhere, go into the body, where they feed other rules. What
-// is carried and never changed is captured. Two stacked results of one value become one; what
-// is stacked and the same in every iteration is captured by the loops that walk through the stack.
+// is carried and never changed is captured. Two stacked results of one value become one.
+// UnstackInvariants (hoist.h) is part of it.
 bool SimplifyLoops(ir::Graph& graph);
 
 // Drops what `live`, values read around the statement, shows that nobody needs: stacked results, carries that only feed
 // themselves, and then sequences and captures without readers.
 bool TrimBody(ir::Statement& holder, const absl::flat_hash_set<const ir::Value*>& live);
-
-// Moves out of the bodies of loops what is the same in every iteration and worth a place in memory: products,
-// reductions, expensive functions. Nothing that can fail: it might never have run.
-absl::StatusOr<bool> HoistInvariants(ir::Graph& graph);
 
 }  // namespace gradus::passes

@@ -7,6 +7,7 @@
 #include "passes/fold.h"
 #include "passes/freeze.h"
 #include "passes/fuse.h"
+#include "passes/hoist.h"
 #include "passes/loops.h"
 #include "passes/pack.h"
 #include "passes/plan.h"
