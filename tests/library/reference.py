@@ -112,6 +112,15 @@ def activations():
     for name, function in [("softmax", F.softmax), ("log_softmax", F.log_softmax)]:
         cases.append(case(name, f"{name}(x)", lambda x: function(x, dim=-1), {"x": torch.cat([rows(3, 3), hard])}))
         cases.append(case(name + "_axis", f"{name}(x, axis=1)", lambda x: function(x, dim=1), {"x": rows(2, 5, 3)}))
+    for axis in (-1, 0):
+        cases.append(case(f"logsumexp_{axis}", f"logsumexp(x, axis={axis})", lambda x: torch.logsumexp(x, axis), {"x": torch.cat([rows(3, 3), hard])}))
+        cases.append(case(f"glu_{axis}", f"glu(x, axis={axis})", lambda x: F.glu(x, axis), {"x": rows(4, 6)}))
+    cases.append(case("logsumexp_keepdims", "logsumexp(x, axis=1, keepdims=true)", lambda x: torch.logsumexp(x, 1, keepdim=True), {"x": rows(2, 5, 3)}))
+    cases.append(case("variance", "variance(x)", lambda x: torch.var(x, correction=0), {"x": rows(3, 5)}))
+    cases.append(case("variance_corrected", "variance(x, axis=[0, 2], keepdims=true, correction=1)", lambda x: torch.var(x, (0, 2), keepdim=True), {"x": 1000 + rows(2, 5, 3)}))
+    last_to_second = lambda x: F.pixel_shuffle(x.movedim(-1, 1), 2).movedim(1, -1)
+    cases.append(case("pixel_shuffle", "pixel_shuffle(x, 2)", last_to_second, {"x": rows(2, 4, 3, 8)}))
+    cases.append(case("pixel_shuffle_nchw", 'pixel_shuffle(x, 2, layout="nchw")', lambda x: F.pixel_shuffle(x, 2), {"x": rows(2, 8, 4, 3)}))
     cases.append(case("maxout", "maxout(x, 3)", lambda x: x.reshape(4, 2, 3).max(dim=-1).values, {"x": rows(4, 6)}))
     return cases
 
