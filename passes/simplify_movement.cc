@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "ir/region.h"
 #include "passes/simplify_rules.h"
 
@@ -44,6 +45,16 @@ Value* SimplifyTranspose(Rewriter& r, const Statement& s) {
     for (int64_t axis : axes) composed.push_back(inner->IntList("axes")[axis]);
     return r.builder.Emit(Op::kTranspose, {inner->operands[0]}, {composed});
   }
+  // A flip goes last, where it may meet another one or a scan.
+  const Statement* flip = As(x, Op::kFlip);
+  if (flip != nullptr && r.HasOneUse(x)) {
+    ir::Ints flipped;
+    for (size_t i = 0; i < axes.size(); ++i) {
+      if (absl::c_linear_search(flip->IntList("axis"), axes[i])) flipped.push_back(static_cast<int64_t>(i));
+    }
+    Value* moved = r.builder.Emit(Op::kTranspose, {flip->operands[0]}, s.attributes);
+    return r.builder.Emit(Op::kFlip, {moved}, {flipped});
+  }
   // Only unit axes move.
   ir::Ints real;
   for (int64_t axis : axes) {
@@ -54,6 +65,19 @@ Value* SimplifyTranspose(Rewriter& r, const Statement& s) {
   }
   if (x->type.elements() == ir::Size(1)) return r.builder.Emit(Op::kReshape, {x}, {s.result()->type.shape});
   return nullptr;
+}
+
+// Two flips of an axis are none.
+Value* SimplifyFlip(Rewriter& r, const Statement& s) {
+  const Statement* inner = As(s.operands[0], Op::kFlip);
+  if (inner == nullptr) return nullptr;
+  const ir::Ints &a = s.IntList("axis"), &b = inner->IntList("axis");
+  ir::Ints once;
+  for (int64_t axis = 0; axis < s.result()->type.rank(); ++axis) {
+    if (absl::c_linear_search(a, axis) != absl::c_linear_search(b, axis)) once.push_back(axis);
+  }
+  if (once.empty()) return inner->operands[0];
+  return r.builder.Emit(Op::kFlip, {inner->operands[0]}, {once});
 }
 
 bool AllOne(const ir::Ints& values) {
@@ -148,6 +172,8 @@ Value* SimplifyMovement(Rewriter& r, const Statement& s) {
       return SimplifyReshape(r, s);
     case Op::kTranspose:
       return SimplifyTranspose(r, s);
+    case Op::kFlip:
+      return SimplifyFlip(r, s);
     case Op::kSlice:
       return SimplifySlice(r, s);
     case Op::kConcat:

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -81,6 +82,25 @@ Value* SimplifyDot(Rewriter& r, const Statement& s) {
                         {ir::CanonicalSpec(spec), s.Text("order"), ir::CanonicalBand(spec, s.Text("band"))});
 }
 
+// Contracted axes that both operands have turned round: the same terms, whose sum has no order yet.
+Value* SimplifyTurnedDot(Rewriter& r, const Statement& s) {
+  const std::vector<std::string> sides = absl::StrSplit(s.Text("spec"), "->");
+  const std::vector<std::string> letters = absl::StrSplit(sides[0], ',');
+  std::string turned[2];
+  std::vector<Value*> sources;
+  for (size_t i = 0; i < 2; ++i) {
+    const Statement* flip = As(s.operands[i], Op::kFlip);
+    if (flip == nullptr || !s.Text("order").empty()) return nullptr;
+    for (int64_t axis : flip->IntList("axis")) turned[i] += letters[i][axis];
+    absl::c_sort(turned[i]);
+    sources.push_back(flip->operands[0]);
+  }
+  const bool contracted = absl::c_none_of(turned[0], [&](char letter) {
+    return absl::StrContains(sides[1], letter) || absl::StrContains(s.Text("band"), letter);
+  });
+  return contracted && turned[0] == turned[1] ? r.builder.Emit(Op::kDot, sources, s.attributes) : nullptr;
+}
+
 // A product that nobody else reads and whose sums have no order yet.
 const Statement* FreeDot(const Rewriter& r, const Value* value) {
   const Statement* dot = As(value, Op::kDot);
@@ -129,7 +149,10 @@ Value* TransposeOfBiasedDot(Rewriter& r, const Statement& s) {
 
 Value* SimplifyReduction(Rewriter& r, const Statement& s) {
   if (ir::IsReduction(s.op)) return SimplifyReduce(r, s);
-  if (s.op == Op::kDot) return SimplifyDot(r, s);
+  if (s.op == Op::kDot) {
+    Value* straight = SimplifyTurnedDot(r, s);
+    return straight != nullptr ? straight : SimplifyDot(r, s);
+  }
   if (s.op == Op::kTranspose) {
     Value* moved = TransposeOfDot(r, s);
     return moved != nullptr ? moved : TransposeOfBiasedDot(r, s);
