@@ -102,6 +102,15 @@ def activations():
     ]
     positive = torch.tensor([-0.5, -1e-5, -1e-17, 0.0, 1e-300, 1e-17, 1e-5, 0.1, 1.0, 1e3, 1e16, 1e300])
     cases.append(case("log1p", "log1p(x)", torch.log1p, {"x": positive}))
+    near = torch.cat([KINKS, rows(16), torch.tensor([10.0, -19.0, 40.0, -300.0, 709.0])])
+    cases.append(case("sinh", "sinh(x)", torch.sinh, {"x": near}))
+    cases.append(case("cosh", "cosh(x)", torch.cosh, {"x": near}))
+    above = torch.tensor([1e-300, 1e-17, 1e-5, 0.1, 0.5, 1.0, 2.0, 10.0, 1e3, 1e16, 1e300])
+    cases.append(case("log2", "log2(x)", torch.log2, {"x": above}))
+    cases.append(case("log10", "log10(x)", torch.log10, {"x": above}))
+    a, b = torch.cat([rows(12, seed=8), torch.tensor([3.0, 1e200, 0.0, -5.0])]), torch.cat([rows(12, seed=9), torch.tensor([4.0, 1e200, 2.0, 0.0])])
+    cases.append(case("hypot", "hypot(a, b)", torch.hypot, {"a": a, "b": b}))
+    cases.append(case("logaddexp", "logaddexp(a, b)", torch.logaddexp, {"a": a * 20, "b": b * 20}))
     cases.append(case("prelu", "p(x)", lambda x: F.prelu(x, torch.tensor([0.25])), {"x": rows(4, 3)}, setup="p = prelu()"))
     # The slope is a parameter, p.slope.
     slopes = torch.tensor([0.25, -0.5, 0.0])
