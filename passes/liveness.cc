@@ -15,7 +15,7 @@ std::vector<Moment> Timeline(const ir::Graph& graph, bool in_strips) {
     if (s->op == Op::kBarrier) ++phase;
     const bool work = !ir::IsDeclaration(s->op) && s->op != Op::kConstant && s->op != Op::kBarrier && !ir::IsView(*s);
     const bool alone = graph.threads <= 1 || (!in_strips && work && ir::RunsOnThreadZero(*s));
-    timeline.push_back({static_cast<int>(timeline.size()), phase, alone});
+    timeline.push_back({static_cast<int>(timeline.size()), phase, alone, in_strips ? 0 : -1});
   }
   return timeline;
 }

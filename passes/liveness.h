@@ -27,6 +27,12 @@ inline bool HappensBefore(const Moment& a, const Moment& b) {
   return a.phase < b.phase || (a.phase == b.phase && a.alone && b.alone && a.position < b.position);
 }
 
+// The same of two things that happen to the same bytes, where these are a value of the same type: in a scan in strips
+// its rows there are the same thread's.
+inline bool HappensBeforeInPlace(const Moment& a, const Moment& b) {
+  return HappensBefore(a, b) || (a.strip >= 0 && a.strip == b.strip && a.position < b.position);
+}
+
 // One a statement of the body (that of the graph, or a lent one). Where threads go through it in strips they are at
 // different statements at a time.
 std::vector<Moment> Timeline(const ir::Graph& graph, bool in_strips = false);

@@ -85,9 +85,9 @@ struct Buffer {
       last = moment;
     }
     bool OverBefore(const Moment& moment) const { return HappensBefore(last, moment); }
-    // But for what happens at `moment` itself.
+    // But for what happens at `moment` itself, where that is written over it.
     bool OverUntil(const Moment& moment) const {
-      return HappensBefore(last.position == moment.position ? previous : last, moment);
+      return HappensBeforeInPlace(last.position == moment.position ? previous : last, moment);
     }
   };
   Latest alone, shared;
@@ -171,7 +171,7 @@ class Planner {
 
   // In a loop: the same thing in the iteration that follows.
   Moment InNextIteration(const Moment& moment) const {
-    return {moment.position + static_cast<int>(timeline_.size()), moment.phase + barriers_, moment.alone};
+    return {moment.position + static_cast<int>(timeline_.size()), moment.phase + barriers_, moment.alone, moment.strip};
   }
 
   // Whether two buffers may share bytes, in this iteration and where it meets the next.
@@ -224,7 +224,7 @@ class Planner {
       const auto& operands = statements[i]->operands;
       const bool reads = std::any_of(operands.begin(), operands.end(),
                                      [&](const Value* operand) { return ir::StorageOf(operand) == carry; });
-      if (reads && !HappensBefore(timeline_[i], timeline_[writer])) return false;
+      if (reads && !HappensBeforeInPlace(timeline_[i], timeline_[writer])) return false;
     }
     return true;
   }
@@ -309,7 +309,7 @@ class Planner {
       if (viewed || taken) continue;
       // In a loop the next iteration begins this buffer anew.
       const auto over = [&](const Moment& moment) {
-        return !loops_ || HappensBefore(moment, InNextIteration(buffer.written));
+        return !loops_ || HappensBeforeInPlace(moment, InNextIteration(buffer.written));
       };
       if (!over(life.written) || !std::all_of(life.reads.begin(), life.reads.end(), over)) continue;
       const bool last = buffer.alone.OverUntil(life.written) && buffer.shared.OverUntil(life.written);

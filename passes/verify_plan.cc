@@ -49,9 +49,8 @@ bool Overlap(const ArenaRange& a, const ArenaRange& b) {
 // Whether a is over when b begins. In a scan in strips each thread goes its own way, but what lies in the same range is
 // strip by strip the same thread's.
 bool IsBefore(const Moment& a, const ArenaRange& a_range, const Moment& b, const ArenaRange& b_range) {
-  if (HappensBefore(a, b)) return true;
   const bool same_range = a_range.offset == b_range.offset && a_range.bytes == b_range.bytes;
-  return a.strip >= 0 && a.strip == b.strip && same_range && a.position < b.position;
+  return same_range ? HappensBeforeInPlace(a, b) : HappensBefore(a, b);
 }
 
 std::string Who(const Statement* s) {
