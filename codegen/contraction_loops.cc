@@ -170,6 +170,7 @@ ContractionLoops Normalize(const ContractionSpec& spec, const ir::Target& target
   shape.contracted_turns = result.contracted_terms() / result.contracted.extent;
   shape.slices = spec.slices;
   shape.absent = Absent(spec);
+  shape.skips = result.banded == BandedAxis::kColumns;
   shape.direct = direct && whole_elements && result.column.outputs[0].step == 1 && result.column.outputs[0].panel == 0;
   const int64_t bytes = ir::ByteWidth(spec.type);
   const int64_t lanes = target.vector_bytes() / bytes;

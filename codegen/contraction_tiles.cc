@@ -40,6 +40,7 @@ class TilesEmitter {
   }
 
   void Emit() {
+    if (loops_.banded != BandedAxis::kNone) return EmitBanded();
     const int64_t groups = loops_.outer_count() * panels_;
     EmitShare(job_.context, groups * tiles_, blocking_.one_thread, [&](Value* first, Value* last) {
       // The share may begin and end within a panel; a panel that it meets is packed once.
@@ -76,6 +77,37 @@ class TilesEmitter {
     Value* behind = Max(Subtract(row, Int(large_rows)), Int(0));
     Value* short_tile = Add(Int(large_tiles_), Divide(behind, blocking_.tile_rows - 1));
     return builder_.CreateSelect(builder_.CreateICmpSLT(row, Int(large_rows)), tile, short_tile);
+  }
+
+  // With a band the first tiles may have few terms and the last ones many. Shares are of places of all panels: place 0
+  // is tile 0, place 1 the last tile, place 2 tile 1, …, so that equal shares are about equal work.
+  void EmitBanded() {
+    EmitShare(job_.context, loops_.outer_count() * tiles_, blocking_.one_thread, [&](Value* first, Value* last) {
+      Value* end_turn = Divide(Add(last, Int(tiles_ - 1)), tiles_);
+      EmitFor(builder_, Divide(first, tiles_), end_turn, 1, [&](Value* turn) {
+        Value* base = Multiply(turn, tiles_);
+        EmitPlaces(turn, Max(Subtract(first, base), Int(0)), Min(Subtract(last, base), Int(tiles_)));
+      });
+    });
+  }
+
+  // A run of places is two runs of tiles; all places are one.
+  void EmitPlaces(Value* turn, Value* first, Value* end) {
+    Value* whole = builder_.CreateAnd(builder_.CreateICmpEQ(first, Int(0)), builder_.CreateICmpEQ(end, Int(tiles_)));
+    EmitFor(builder_, Int(0), builder_.CreateSelect(whole, Int(1), Int(2)), 1, [&](Value* half) {
+      Value* lower = builder_.CreateICmpEQ(half, Int(0));
+      const auto choose = [&](Value* all, Value* below, Value* above) {
+        return builder_.CreateSelect(whole, all, builder_.CreateSelect(lower, below, above));
+      };
+      Value* from = choose(Int(0), Divide(Add(first, Int(1)), 2), Subtract(Int(tiles_), Divide(end, 2)));
+      Value* to = choose(Int(tiles_), Divide(Add(end, Int(1)), 2), Subtract(Int(tiles_), Divide(first, 2)));
+      EmitIf(builder_, builder_.CreateICmpSLT(from, to), [&] {
+        EmitFor(builder_, Int(0), Int(panels_), 1, [&](Value* panel) {
+          Value* group = Add(Multiply(turn, panels_), panel);
+          EmitGroup(group, group, from, to);
+        });
+      });
+    });
   }
 
   // What is fixed while one thread works on one panel of one turn of the outer loops.

@@ -7,8 +7,12 @@ namespace {
 
 constexpr int64_t kBlockK = 1024;
 constexpr int64_t kBufferedRows = 96;  // of the panel, between microkernel and epilogue: stays in the L1 cache
-constexpr int64_t kSlicedRows = 24;    // the same where every slice has a buffer of its own
-constexpr int64_t kLargestTile = 14;   // rows
+// Narrow panels follow the edge of a band more closely than wide ones: 5 to 7 % of attention over 64 to 256 places, and
+// a loss over more.
+constexpr int64_t kSkippingVectors = 2;
+constexpr int64_t kShortBand = 256;
+constexpr int64_t kSlicedRows = 24;   // the same where every slice has a buffer of its own
+constexpr int64_t kLargestTile = 14;  // rows
 // The same where a panel is packed a block of terms at a time, once for all rows that wait: in the L2 cache, but then
 // a block has a thousand terms or is worth packing once.
 constexpr int64_t kWaitingBytes = 256 << 10;
@@ -70,6 +74,9 @@ Blocking ChooseBlocking(const ContractionShape& shape, const Target& target) {
   blocking.inlined = blocking.one_thread && shape.columns <= WidestPanelVectors(target) * blocking.lanes;
   blocking.vectors = shape.right == RightOperand::kPacked ? CeilDiv(shape.panel_columns, blocking.lanes)
                                                           : PanelVectors(shape.type, shape.columns, target);
+  if (shape.skips && shape.right != RightOperand::kPacked && shape.columns <= kShortBand) {
+    blocking.vectors = std::min(blocking.vectors, kSkippingVectors);
+  }
   blocking.pack = shape.right == RightOperand::kStrided;
   if (shape.right == RightOperand::kRows) {
     blocking.pack = shape.contracted >= 64 && PackingPays(shape.rows, shape.right_row_bytes, blocking.vectors);

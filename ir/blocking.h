@@ -30,6 +30,7 @@ struct ContractionShape {
   int64_t contracted_turns = 1;  // of the other contracted axes
   int64_t slices = 1;            // chains that are added left to right at the end
   Size absent = 0;               // multiply-adds that a band leaves out
+  bool skips = false;            // a band leaves out tiles of the result
   RightOperand right = RightOperand::kRows;
   int64_t right_row_bytes = 0;  // kRows: between consecutive k
   int64_t panel_columns = 0;    // kPacked: the width of the panels; otherwise 0

@@ -359,6 +359,29 @@ TEST(Contraction, TheProductsOfAttentionHaveTheCanonicalBits) {
   }
 }
 
+TEST(Contraction, SharesOfABandAreOfEqualWork) {
+  const int64_t t = 500, d = 32;
+  for (const Product& p : {Product{"qd", "kd", "qk"}, {"qk", "kd", "qd"}, {"qk", "qd", "kd"}}) {
+    const ContractionSpec spec =
+        Banded(DType::kF32, p.a, p.b, p.result, {{'q', t}, {'k', t}, {'d', d}}, -ir::kNoBound, 0);
+    const std::vector<float> a(t * t, 1), b(t * t, 1);
+    const CompiledContraction compiled(spec, TargetOf(Isa::kAvx512), TestEpilogue::kNone);
+    std::vector<uint8_t> scratch(compiled.scratch_bytes() + 64);
+    void* aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64;
+    for (const int64_t threads : {2, 3, 7}) {
+      const double mean = static_cast<double>(d * t * (t + 1) / 2) / static_cast<double>(threads);
+      for (int64_t thread = 0; thread < threads; ++thread) {
+        std::vector<float> c(t * t, -1);
+        compiled.function()(a.data(), b.data(), c.data(), nullptr, aligned, thread, threads);
+        // Of ones, an element is the number of its terms.
+        double work = 0;
+        for (const float element : c) work += std::max(0.0f, element);
+        EXPECT_NEAR(work / mean, 1, 0.15) << p.result << ", thread " << thread << " of " << threads;
+      }
+    }
+  }
+}
+
 TEST(Contraction, BandsReachOverBlocksOfTheContractedAxis) {
   for (Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
     for (const auto& [lower, upper] : {std::pair<int64_t, int64_t>{-ir::kNoBound, 0}, {-5, 2}, {-3, ir::kNoBound}}) {
