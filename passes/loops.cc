@@ -2,14 +2,12 @@
 
 #include <algorithm>
 
-#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/types/span.h"
-#include "ir/builder.h"
 #include "ir/control.h"
 #include "ir/storage.h"
 #include "passes/hoist.h"
 #include "passes/loop_parts.h"
+#include "passes/scans.h"
 
 namespace gradus::passes {
 namespace {
@@ -75,32 +73,6 @@ bool JoinStacked(ir::Graph& graph, Statement& s) {
     changed = true;
   }
   return changed;
-}
-
-// A scan over sequences turned round runs the other way over the sequences, and what it stacks is turned round.
-bool TurnRound(ir::Graph& graph, Statement& s, const Statement* after) {
-  if (s.op != Op::kScan) return false;
-  const LoopParts parts(s);
-  const auto is_turned = [](const Value* sequence) {
-    const Statement* flip = sequence->definition;
-    return flip != nullptr && flip->op == Op::kFlip && flip->IntList("axis") == ir::Ints{0};
-  };
-  const auto sequences = absl::MakeSpan(s.operands).first(parts.first_carry);
-  if (sequences.empty() || !absl::c_all_of(sequences, is_turned)) return false;
-  for (Value*& sequence : sequences) sequence = sequence->definition->operands[0];
-  s.Set("reverse", 1 - s.Int("reverse"));
-  ir::Builder builder(graph);
-  builder.InsertBefore(after);
-  builder.SetNote(s.note);
-  builder.SetSection(s.section);
-  for (size_t i = 0; i < parts.first_next; ++i) {
-    Value* stacked = s.results[i].get();
-    Value* turned = builder.Emit(Op::kFlip, {stacked}, {ir::Ints{0}});
-    ir::ReplaceUses(graph, stacked, turned);
-    turned->definition->operands[0] = stacked;
-    std::swap(turned->name, stacked->name);
-  }
-  return true;
 }
 
 // What the needed yields need: values of the region.
@@ -174,13 +146,7 @@ bool SimplifyLoops(ir::Graph& graph) {
     changed |= CaptureInvariantCarries(graph, *s);
     changed |= JoinStacked(graph, *s);
   }
-  std::vector<std::pair<Statement*, const Statement*>> scans;  // with what stands behind them
-  const auto& statements = graph.body.statements;
-  for (size_t i = 0; i < statements.size(); ++i) {
-    const Statement* after = i + 1 < statements.size() ? statements[i + 1].get() : nullptr;
-    if (statements[i]->op == Op::kScan) scans.emplace_back(statements[i].get(), after);
-  }
-  for (const auto& [scan, after] : scans) changed |= TurnRound(graph, *scan, after);
+  changed |= SimplifyScans(graph);
   changed |= UnstackInvariants(graph);
   return changed;
 }
