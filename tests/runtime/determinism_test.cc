@@ -97,6 +97,12 @@ TEST(DeterminismTest, ExamplesThatDrawGatherAndScan) {
 TEST(DeterminismTest, MlpAtItsFullSize) { ExpectOneHash(LoadExampleWithoutData("mlp.gr", 2), 2); }
 
 TEST(DeterminismTest, ConvolutionsWithPoolingOverDigits) { ExpectOneHash(LoadExample("digits_cnn.gr"), 3); }
+
+// Transposed convolutions, and batch norm, whose sums are in f64.
+TEST(DeterminismTest, ConvolutionsDownAndUpAgain) {
+  ExpectOneHash(LoadExample("unet.gr"), 2, {"avx2", "avx512"}, {1, 3});
+}
+
 TEST(DeterminismTest, LenetAtItsFullSize) {
   ExpectOneHash(LoadExampleWithoutData("lenet.gr", 2), 2, {"avx2", "avx512"}, {1, 2, 7});
 }

@@ -148,6 +148,7 @@ TEST_F(CheckGradientTest, EveryExampleIsRight) {
       absl::StrAppend(&arguments, " --set B=2 --set T=4 --set V=5 --set D=8 --set L=2 --set H=2");
     if (stem == "char_lstm") absl::StrAppend(&arguments, " --set B=2 --set T=12 --set V=5 --set E=4 --set H=6");
     if (stem == "forecaster") absl::StrAppend(&arguments, " --set B=4 --set T=12 --set H=6");
+    if (stem == "unet") absl::StrAppend(&arguments, " --set B=2 --set S=8");
     if (stem == "resnet20") {
       // Every layer, on smaller images.
       Write("resnet20.gr", absl::StrReplaceAll(Slurp(entry.path()), {{"[B,32,32,3]", "[B,8,8,3]"}}));
