@@ -1,4 +1,4 @@
-// A contraction one element at a time: with a band, and the fallback of operands in panels of any shape.
+// A contraction one element at a time: the fallback of bands and of operands in panels that no tile serves.
 #include "codegen/contraction_emit.h"
 #include "codegen/control.h"
 
