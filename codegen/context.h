@@ -40,10 +40,11 @@ struct OutputBinding {
   int64_t stride;  // bytes
 };
 
-enum FaultKind : int32_t { kNoFault = 0, kIndexOutOfRange = 1 };
+enum FaultKind : int32_t { kNoFault = 0, kIndexOutOfRange = 1, kEndlessWhile = 2 };
 
-// The first fault that a thread met: an index that is not in [0, bound). Code goes on with index 0 in its place, and
-// the entry returns kRunFault at the end of the step.
+// The first fault that a thread met: an index that is not in [0, bound), in whose place code goes on with index 0; or a
+// `while` that had not ended when the host wanted the end at once, and ended there. The entry returns kRunFault at the
+// end of the step.
 struct Fault {
   int32_t kind;       // written last
   int32_t statement;  // position among CompiledEntry::sources
@@ -57,6 +58,9 @@ struct alignas(kCacheLine) BarrierFlag {
   int64_t reached;
 };
 
+// What StepContext::stop may be.
+enum StopRequest : int32_t { kGoOn = 0, kStopAfterStep = 1, kStopNow = 2 };
+
 struct StepContext;
 // Called by a thread that has spun `spins` times on *word < value; may return at any time, the thread looks again.
 using WaitFunction = void (*)(StepContext* context, const int64_t* word, int64_t value);
@@ -69,10 +73,12 @@ struct StepContext {
   int64_t step;  // steps finished; thread 0 counts it up at the end of each step
   int64_t epoch;
   int64_t seed;
-  int64_t spins;                             // rounds of a barrier's loop between two calls of `wait`
-  WaitFunction wait;                         // may be null: spin for ever
-  void* owner;                               // for `wait`
-  alignas(kCacheLine) int32_t stop;          // set by any thread of the host: end after the current step
+  int64_t spins;      // rounds of a barrier's loop between two calls of `wait`
+  WaitFunction wait;  // may be null: spin for ever
+  void* owner;        // for `wait`
+  // Set by any thread of the host: end after the current step, and with kStopNow every `while` of it before it ends.
+  alignas(kCacheLine) int32_t stop;
+  alignas(kCacheLine) int32_t end_while[2];  // thread 0's word to the others in even and odd generations of barriers
   alignas(kCacheLine) int32_t published[2];  // thread 0's word to the others at the end of even and odd steps
   alignas(kCacheLine) int32_t fault_claimed;
   Fault fault;

@@ -3,14 +3,17 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "codegen/context_fields.h"
 #include "codegen/emit_kernels.h"
 #include "codegen/kernel_key.h"
+#include "codegen/region_code.h"
 #include "codegen/synchronize.h"
 #include "ir/check.h"
 #include "ir/control.h"
 #include "ir/storage.h"
 #include "ir/strips.h"
 #include "ir/threads.h"
+#include "llvm/IR/MDBuilder.h"
 
 namespace gradus::codegen {
 
@@ -215,6 +218,19 @@ class BodyEmitter {
             0,  nullptr};
   }
 
+  // Whether the host wants the end at once: i1, the same on every thread. Thread 0 looks before the barrier in front of
+  // the test and says what it saw; it may be a pass ahead of another thread, never two, so there are two places.
+  Value* StopNow() {
+    llvm::LoadInst* stop = b_.CreateAlignedLoad(
+        b_.getInt32Ty(), FieldPointer(b_, code_.context, offsetof(StepContext, stop)), llvm::Align(4));
+    stop->setAtomic(llvm::AtomicOrdering::Monotonic);
+    return b_.CreateICmpEQ(stop, b_.getInt32(kStopNow));
+  }
+  Value* WordOfThreadZero(Value* generation) {
+    return b_.CreateGEP(b_.getInt32Ty(), FieldPointer(b_, code_.context, offsetof(StepContext, end_while)),
+                        b_.CreateAnd(generation, b_.getInt64(1)));
+  }
+
   // Statements that the predicate depends on, all threads look at it, then either the rest and the next pass or the
   // end.
   void While(const Statement& s, int64_t threads) {
@@ -257,9 +273,27 @@ class BodyEmitter {
     for (size_t i = 0; i < carries; ++i) {
       code_.pointers[ir::StorageOf(body.yields[i + 1])] = PlaceOfCarry(s, i, body.yields[i + 1], at_turn);
     }
-    Statements(statements.first(test), threads);
-    b_.CreateCondBr(Holds(body.yields[0]), ended, rest);
+    Value* end_now = nullptr;
+    if (threads > 1) {
+      Statements(statements.first(test - 1), threads);
+      Value* word = WordOfThreadZero(code_.generation);
+      EmitIf(b_, b_.CreateICmpEQ(code_.thread, b_.getInt64(0)),
+             [&] { b_.CreateStore(b_.CreateZExt(StopNow(), b_.getInt32Ty()), word); });
+      code_.Barrier();
+      end_now = b_.CreateICmpNE(b_.CreateLoad(b_.getInt32Ty(), word), b_.getInt32(0));
+    } else {
+      Statements(statements.first(test), threads);
+      end_now = StopNow();
+    }
     Value* generation_at_end = code_.generation;
+    llvm::BasicBlock* goes_on = llvm::BasicBlock::Create(llvm, "goes_on", code_.function);
+    llvm::BasicBlock* given_up = llvm::BasicBlock::Create(llvm, "given_up", code_.function);
+    b_.CreateCondBr(Holds(body.yields[0]), ended, goes_on);
+    b_.SetInsertPoint(goes_on);
+    b_.CreateCondBr(end_now, given_up, rest, llvm::MDBuilder(llvm).createUnlikelyBranchWeights());
+    b_.SetInsertPoint(given_up);
+    EmitEndlessWhile(b_, code_.context, FaultSourceOf(s));
+    b_.CreateBr(ended);
     b_.SetInsertPoint(rest);
     Statements(statements.subspan(test), threads);
     llvm::BasicBlock* latch = b_.GetInsertBlock();

@@ -130,6 +130,7 @@ class EntryEmitter {
     code_.finished = b_.CreateAdd(first_step_, k);
     b_.CreateStore(b_.CreateAdd(code_.finished, b_.getInt64(1)), Counter(0));
     EmitBody(code_);
+    LookAtLoops();
     Outputs(k);
     Value* result = EndStep();
 
@@ -152,6 +153,24 @@ class EntryEmitter {
     returned->addIncoming(result, latch);
     b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {control_});
     b_.CreateRet(returned);
+  }
+
+  // What a loop or a branch puts in the place of a param is looked at when it is complete: on the way a carry may be
+  // anything.
+  void LookAtLoops() {
+    std::vector<const ir::Value*> values;
+    for (const auto& s : code_.graph.body.statements) {
+      if (s->op != Op::kNext || s->operands[0]->definition->op != Op::kParam) continue;
+      const ir::Value* value = ir::StorageOf(s->operands[1]);
+      const bool loop = value->definition != nullptr && ir::HasBody(value->definition->op);
+      if (loop && ir::IsFloat(value->type.element)) values.push_back(value);
+    }
+    if (values.empty()) return;
+    code_.Barrier();
+    KernelContext kernel{b_, code_.target, code_.context, code_.thread, code_.threads, nullptr, 0, nullptr};
+    kernel.step = b_.CreateAdd(code_.finished, b_.getInt64(1));
+    for (const ir::Value* value : values)
+      EmitLookForNotFinite(kernel, value->type.element, value->type.elements().value(), code_.PointerTo(value));
   }
 
   // Thread 0 hands the outputs over, behind a barrier where other threads may still be writing them.

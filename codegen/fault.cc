@@ -12,7 +12,7 @@ namespace {
 
 using llvm::Value;
 
-// void gradus.fault(context, statement, index, bound): the first caller of a step fills the record.
+// void gradus.fault(context, statement, index, bound, kind): the first caller of a step fills the record.
 llvm::Function* FaultRoutine(llvm::Module& module) {
   constexpr char kName[] = "gradus.fault";
   if (llvm::Function* f = module.getFunction(kName)) return f;
@@ -20,7 +20,7 @@ llvm::Function* FaultRoutine(llvm::Module& module) {
   llvm::Type* pointer = llvm::PointerType::getUnqual(context);
   llvm::Type* i32 = llvm::Type::getInt32Ty(context);
   llvm::Type* i64 = llvm::Type::getInt64Ty(context);
-  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i32, i64, i64}, false);
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, i32, i64, i64, i32}, false);
   llvm::Function* f = llvm::Function::Create(type, llvm::Function::InternalLinkage, kName, module);
   f->setDoesNotThrow();
   f->addFnAttr(llvm::Attribute::NoInline);
@@ -37,8 +37,7 @@ llvm::Function* FaultRoutine(llvm::Module& module) {
     b.CreateStore(f->getArg(3), field(offsetof(Fault, bound)));
     Value* step = b.CreateLoad(i64, FieldPointer(b, record, offsetof(StepContext, step)));
     b.CreateStore(step, field(offsetof(Fault, step)));
-    llvm::StoreInst* kind =
-        b.CreateAlignedStore(b.getInt32(kIndexOutOfRange), field(offsetof(Fault, kind)), llvm::Align(4));
+    llvm::StoreInst* kind = b.CreateAlignedStore(f->getArg(4), field(offsetof(Fault, kind)), llvm::Align(4));
     kind->setAtomic(llvm::AtomicOrdering::Release);
   });
   b.CreateRetVoid();
@@ -46,6 +45,12 @@ llvm::Function* FaultRoutine(llvm::Module& module) {
 }
 
 }  // namespace
+
+void EmitEndlessWhile(Builder& b, Value* context, int source) {
+  llvm::Function* routine = FaultRoutine(*b.GetInsertBlock()->getModule());
+  b.CreateCall(routine, {context, b.getInt32(static_cast<uint32_t>(source)), b.getInt64(0), b.getInt64(0),
+                         b.getInt32(kEndlessWhile)});
+}
 
 void EmitFault(KernelContext& kernel, const ir::Statement& statement, Value* bad, Value* index, int64_t bound) {
   Builder& b = kernel.builder;
@@ -61,7 +66,7 @@ void EmitFault(KernelContext& kernel, const ir::Statement& statement, Value* bad
       first = at.CreateExtractElement(index, at.CreateZExt(lane, at.getInt64Ty()));
     }
     at.CreateCall(routine, {kernel.context, at.getInt32(static_cast<uint32_t>(kernel.fault_source(statement))), first,
-                            at.getInt64(static_cast<uint64_t>(bound))});
+                            at.getInt64(static_cast<uint64_t>(bound)), at.getInt32(kIndexOutOfRange)});
   };
   if (b.GetInsertPoint() == b.GetInsertBlock()->end()) {
     EmitIf(b, any, [&] { report(b); });

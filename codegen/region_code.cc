@@ -397,9 +397,22 @@ Value* NotFinite(Builder& b, const ir::Target& target, Value* v, int lanes) {
   return b.CreateFCmpUNO(nothing, nothing);
 }
 
+// A branch that is never taken.
+void ReportNotFinite(const KernelContext& kernel, Value* bad) {
+  Builder& b = kernel.builder;
+  llvm::Function* function = b.GetInsertBlock()->getParent();
+  llvm::BasicBlock* report = llvm::BasicBlock::Create(b.getContext(), "not_finite", function);
+  llvm::BasicBlock* rest = llvm::BasicBlock::Create(b.getContext(), "finite", function);
+  b.CreateCondBr(bad, report, rest, llvm::MDBuilder(b.getContext()).createUnlikelyBranchWeights());
+  b.SetInsertPoint(report);
+  b.CreateAtomicCmpXchg(FieldPointer(b, kernel.context, offsetof(StepContext, not_finite)), b.getInt64(0), kernel.step,
+                        llvm::MaybeAlign(8), llvm::AtomicOrdering::Monotonic, llvm::AtomicOrdering::Monotonic);
+  b.CreateBr(rest);
+  b.SetInsertPoint(rest);
+}
+
 }  // namespace
 
-// A few instructions and a branch that is never taken.
 void RegionCode::CheckFinite(Value* v, Frame& frame) {
   Builder& b = kernel_.builder;
   Value* bad = NotFinite(b, kernel_.target, v, frame.lanes);
@@ -407,16 +420,23 @@ void RegionCode::CheckFinite(Value* v, Frame& frame) {
     if (frame.mask != nullptr) bad = b.CreateAnd(bad, frame.mask);
     bad = b.CreateOrReduce(bad);
   }
-  llvm::Function* function = b.GetInsertBlock()->getParent();
-  llvm::BasicBlock* report = llvm::BasicBlock::Create(b.getContext(), "not_finite", function);
-  llvm::BasicBlock* rest = llvm::BasicBlock::Create(b.getContext(), "finite", function);
-  b.CreateCondBr(bad, report, rest, llvm::MDBuilder(b.getContext()).createUnlikelyBranchWeights());
-  b.SetInsertPoint(report);
-  b.CreateAtomicCmpXchg(FieldPointer(b, kernel_.context, offsetof(StepContext, not_finite)), b.getInt64(0),
-                        kernel_.step, llvm::MaybeAlign(8), llvm::AtomicOrdering::Monotonic,
-                        llvm::AtomicOrdering::Monotonic);
-  b.CreateBr(rest);
-  b.SetInsertPoint(rest);
+  ReportNotFinite(kernel_, bad);
+}
+
+void EmitLookForNotFinite(KernelContext& kernel, ir::DType type, int64_t elements, Value* from) {
+  Builder& b = kernel.builder;
+  const auto bound = [&](Value* thread) {
+    Value* all = b.CreateMul(thread, b.getInt64(static_cast<uint64_t>(elements)));
+    return b.CreateUDiv(all, b.getInt64(static_cast<uint64_t>(kernel.threads)));
+  };
+  Value* begin = bound(kernel.thread);
+  Value* end = bound(b.CreateAdd(kernel.thread, b.getInt64(1)));
+  const auto look = [&](Value* i, const Carried& so_far) -> Carried {
+    llvm::Type* memory = type == ir::DType::kF64 ? b.getDoubleTy() : b.getFloatTy();
+    Value* x = b.CreateLoad(memory, b.CreateGEP(memory, from, i));
+    return {b.CreateOr(so_far[0], NotFinite(b, kernel.target, x, 0))};
+  };
+  ReportNotFinite(kernel, EmitForCarrying(b, begin, end, 1, {b.getFalse()}, look)[0]);
 }
 
 void RegionCode::StoreAtYield(int yield, Value* v, Frame& frame) {

@@ -149,5 +149,9 @@ void EmitStoreElements(Builder& b, ir::DType type, llvm::Value* value, llvm::Val
 // Records an index out of range where `bad` holds (a mask or an i1).
 void EmitFault(KernelContext& kernel, const ir::Statement& statement, llvm::Value* bad, llvm::Value* index,
                int64_t bound);
+// Records that the `while` of this number among CompiledEntry::sources was ended.
+void EmitEndlessWhile(Builder& b, llvm::Value* context, int source);
+// Whether any of the elements is infinite or NaN (StepContext::not_finite), the threads of the kernel sharing the look.
+void EmitLookForNotFinite(KernelContext& kernel, ir::DType type, int64_t elements, llvm::Value* from);
 
 }  // namespace gradus::codegen

@@ -17,7 +17,8 @@ using Shared = std::shared_ptr<const Array>;
 // Runs the statements of one region, or of the body of a graph.
 class Frame {
  public:
-  explicit Frame(Arithmetic arithmetic) : arithmetic_(arithmetic) {}
+  explicit Frame(Arithmetic arithmetic, const EndWhile* end_while = nullptr)
+      : arithmetic_(arithmetic), end_while_(end_while) {}
 
   void Bind(const Value* value, Shared array) { arrays_[value] = std::move(array); }
   Shared Get(const Value* value) const {
@@ -102,7 +103,7 @@ class Frame {
   // What a region yields where its parameters are bound to these.
   absl::StatusOr<std::vector<Shared>> Yields(const Region& region, absl::Span<const Shared> parameters,
                                              absl::Span<Value* const> wanted) const {
-    Frame inner(arithmetic_);
+    Frame inner(arithmetic_, end_while_);
     for (size_t i = 0; i < parameters.size(); ++i) inner.Bind(region.parameters[i].get(), parameters[i]);
     RETURN_IF_ERROR(inner.RunNeeded(region, std::vector<const Value*>(wanted.begin(), wanted.end())));
     std::vector<Shared> yields;
@@ -155,6 +156,9 @@ class Frame {
     while (true) {
       ASSIGN_OR_RETURN(const std::vector<Shared> until, Yields(*s.region, parameters, yields.first(1)));
       if (until[0]->data<bool>()[0]) break;
+      if (end_while_ != nullptr && *end_while_ && (*end_while_)()) {
+        return absl::AbortedError(absl::StrCat("while (", s.result()->name, ") had not ended when it was stopped"));
+      }
       ASSIGN_OR_RETURN(const std::vector<Shared> next, Yields(*s.region, parameters, yields.subspan(1)));
       std::copy(next.begin(), next.end(), parameters.begin());
     }
@@ -177,6 +181,7 @@ class Frame {
   }
 
   Arithmetic arithmetic_;
+  const EndWhile* end_while_;
   absl::flat_hash_map<const Value*, Shared> arrays_;
 };
 
@@ -216,8 +221,8 @@ absl::Status Evaluate(const Evaluation& e) {
 }
 
 absl::StatusOr<StepArrays> InterpretIn(Arithmetic arithmetic, const Graph& graph, const NamedArrays& declared,
-                                       bool keep_values) {
-  Frame frame(arithmetic);
+                                       bool keep_values, const EndWhile& end_while) {
+  Frame frame(arithmetic, &end_while);
   for (const auto& statement : graph.body.statements) {
     if (!IsDeclaration(statement->op)) continue;
     const Value* value = statement->result();
@@ -324,10 +329,10 @@ Size InterpreterBytes(const Graph& graph) {
   return declared + most;
 }
 
-absl::StatusOr<StepValues> Interpret(const Graph& graph, const NamedTensors& declared) {
+absl::StatusOr<StepValues> Interpret(const Graph& graph, const NamedTensors& declared, const EndWhile& end_while) {
   NamedArrays arrays;
   for (const auto& [name, tensor] : declared) arrays.emplace(name, Array::From(tensor, Arithmetic::kNative));
-  ASSIGN_OR_RETURN(const StepArrays step, InterpretIn(Arithmetic::kNative, graph, arrays));
+  ASSIGN_OR_RETURN(const StepArrays step, InterpretIn(Arithmetic::kNative, graph, arrays, false, end_while));
   StepValues values;
   for (const auto& [name, array] : step.outputs) values.outputs.emplace(name, array.ToTensor());
   for (const auto& [name, array] : step.next) values.next.emplace(name, array.ToTensor());

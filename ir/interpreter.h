@@ -12,6 +12,7 @@
 // bound, statement and source position (OutOfRange); `grad` that backprop has not filled (FailedPrecondition).
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -28,8 +29,11 @@ struct StepValues {
   NamedTensors outputs;  // by public name
   NamedTensors next;     // by the name of the param or state; those without a `next` keep their value and are not here
 };
-// One step. `declared` binds every input, param and state by name.
-absl::StatusOr<StepValues> Interpret(const Graph& graph, const NamedTensors& declared);
+// One step. `declared` binds every input, param and state by name. Where `end_while` is given and holds, a `while` that
+// has not ended fails (Aborted).
+using EndWhile = std::function<bool()>;
+absl::StatusOr<StepValues> Interpret(const Graph& graph, const NamedTensors& declared,
+                                     const EndWhile& end_while = nullptr);
 
 struct StepArrays {
   NamedArrays outputs;
@@ -38,7 +42,7 @@ struct StepArrays {
 };
 // The same under any arithmetic; the arrays bound must be of it.
 absl::StatusOr<StepArrays> InterpretIn(Arithmetic arithmetic, const Graph& graph, const NamedArrays& declared,
-                                       bool keep_values = false);
+                                       bool keep_values = false, const EndWhile& end_while = nullptr);
 
 // The results of a scan, a `while` or a branch on its operands, which are of this arithmetic.
 absl::StatusOr<std::vector<Array>> InterpretControl(Arithmetic arithmetic, const Statement& statement,

@@ -234,7 +234,13 @@ void Differentiator::ReserveNames() {
   for (const auto& s : forward_.statements) {
     if (s.get() == task_.end) break;
     for (const auto& result : s->results) {
-      if (result->name.empty() || !paths_.active.contains(result.get())) continue;
+      if (result->name.empty() || !ir::IsFloat(result->type.element)) continue;
+      if (!paths_.active.contains(result.get())) {
+        // It has no adjoint, and so nothing else may be called like it.
+        if (const std::string none = absl::StrCat(task_.prefix, ".", result->name); !names_.Contains(none))
+          names_.Unique(none);
+        continue;
+      }
       std::string& name = adjoints_[result.get()].name;
       if (name.empty()) name = Unique(absl::StrCat(task_.prefix, ".", result->name));
     }

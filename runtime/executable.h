@@ -82,23 +82,22 @@ class Executable {
   // 0: none did. Found in the step that stores it, at the price of three instructions a vector.
   virtual int64_t TakeNotFinite() = 0;
 
-  // Asks a running call to end after its current step. May be called by any thread and by a signal handler. The request
-  // stands until TakeStop, so that one between two calls is not lost.
-  void Stop() {
-    stop_requested_.store(true);
-    StopRunning();
-  }
+  // Asks a running call to end after its current step; called again, to end every `while` before it does: the call then
+  // fails (Aborted), and the state is invalid. May be called by any thread and by a signal handler. The request stands
+  // until TakeStop, so that one between two calls is not lost.
+  void Stop() { StopRunning(/*now=*/stop_requests_.fetch_add(1) > 0); }
   // Whether Stop was called since the last TakeStop.
-  bool TakeStop() { return stop_requested_.exchange(false); }
+  bool TakeStop() { return stop_requests_.exchange(0) > 0; }
 
   std::map<std::string, ir::Tensor> ReadAllState() const;
 
  protected:
-  virtual void StopRunning() = 0;
-  bool stop_requested() const { return stop_requested_.load(std::memory_order_relaxed); }
+  virtual void StopRunning(bool now) = 0;
+  bool stop_requested() const { return stop_requests_.load(std::memory_order_relaxed) > 0; }
+  bool stop_now_requested() const { return stop_requests_.load(std::memory_order_relaxed) > 1; }
 
  private:
-  std::atomic<bool> stop_requested_{false};
+  std::atomic<int> stop_requests_{0};
 };
 
 }  // namespace gradus::runtime

@@ -190,6 +190,11 @@ class Checker {
         check.not_finite = FindNotFinite(claims.gradients[i], scalar);
       check.parameters.push_back(std::move(parameter));
     }
+    const bool wrong = std::any_of(check.parameters.begin(), check.parameters.end(),
+                                   [](const auto& p) { return p.verdict == GradientVerdict::kWrong; });
+    if (wrong && check.wrong.empty() && !check.not_finite) {
+      ASSIGN_OR_RETURN(check.wrong, FindWrongDerivatives(claims, scalar, order_, judge, random_, /*kinks=*/true));
+    }
     return check;
   }
 

@@ -105,9 +105,11 @@ absl::StatusOr<std::vector<WrittenGradient>> ReadClaims(const ir::Graph& graph, 
       const absl::flat_hash_set<const Statement*> leads(before.begin(), before.end());
       const bool all_lead = std::all_of(gradient.record.adjoints.begin(), gradient.record.adjoints.end(),
                                         [&](const auto& entry) { return leads.contains(entry.first->definition); });
+      absl::string_view of;
+      const bool helps = SplitAdjointName(scalar->name, of) == gradient.number;  // with an adjoint, or is one
       const bool is_adjoint = std::any_of(gradient.record.adjoints.begin(), gradient.record.adjoints.end(),
                                           [&](const auto& entry) { return entry.second.value == scalar; });
-      if (all_lead && !is_adjoint) gradient.scalars.push_back(scalar);
+      if (all_lead && !is_adjoint && !helps) gradient.scalars.push_back(scalar);
     }
     if (gradient.scalars.empty())
       return ir::ErrorStatus(ir::ErrorKind::kNothingToProve, graph.name,

@@ -261,6 +261,10 @@ absl::StatusOr<Judgement> GradientJudge::Judge(const GradientEquation& equation,
     // Of a tangent that is not finite the difference is the only judge.
     const double decisive = std::isfinite(distance) ? kDecisive * distance : 1e-5 * judgement.scale;
     if (uncertainty <= decisive && from_difference <= decisive) judgement.verdict = GradientVerdict::kRight;
+    // Nor can it tell apart what lies within its own rounding: at a point like 1 ** (1 / 0), where the value stands
+    // still.
+    if (!std::isfinite(distance) && judgement.verdict == GradientVerdict::kWrong && from_difference <= uncertainty)
+      judgement.verdict = GradientVerdict::kRounding;
     // Two against one. Rounding is asked only where differences cannot tell: it can tip the scales of a tie.
     if (uncertainty <= decisive && std::abs(judgement.numeric - judgement.difference) <= decisive) return judgement;
   }

@@ -30,11 +30,12 @@ std::string Describe(double ratio) {
 
 class Finder {
  public:
-  Finder(const Value* scalar, const GraphOrder& order, const GradientJudge& judge, std::mt19937_64& random)
+  Finder(const Value* scalar, const GraphOrder& order, const GradientJudge& judge, std::mt19937_64& random, bool kinks)
       : scalar_(scalar),
         order_(order),
         judge_(judge),
         random_(random),
+        kinks_(kinks),
         before_scalar_(order.Before({&scalar, 1})),
         leads_(before_scalar_.begin(), before_scalar_.end()) {}
 
@@ -136,6 +137,10 @@ class Finder {
     return absl::OkStatus();
   }
 
+  bool Tells(const Judgement& judgement) const {
+    return judgement.verdict == GradientVerdict::kWrong || (kinks_ && judgement.verdict == GradientVerdict::kKink);
+  }
+
   using Found = std::vector<std::pair<int, WrongDerivative>>;
 
   // What an argument of a custom vjp is a copy of: the function itself reads that. Null: it is none.
@@ -196,7 +201,7 @@ class Finder {
     GradientEquation whole = Through(claims, value, {});
     whole.claims = {{adjoint, 1}};
     ASSIGN_OR_RETURN(const Judgement judgement, judge_.Judge(whole, judge_.Direction(value, random_), false));
-    if (judgement.verdict != GradientVerdict::kWrong) return absl::OkStatus();
+    if (!Tells(judgement)) return absl::OkStatus();
     const size_t before = found_;
     for (Share& share : Shares(claims, value, adjoint)) {
       GradientEquation equation = Through(claims, value, share.users);
@@ -258,7 +263,7 @@ class Finder {
                         Found& wrong) {
     ASSIGN_OR_RETURN(const Judgement judgement,
                      judge_.Judge(equation, judge_.Direction(equation.reach.from, random_), false));
-    if (judgement.verdict != GradientVerdict::kWrong) return absl::OkStatus();
+    if (!Tells(judgement)) return absl::OkStatus();
     return Report(equation, user, adjoint, wrong);
   }
 
@@ -300,6 +305,7 @@ class Finder {
   const GraphOrder& order_;
   const GradientJudge& judge_;
   std::mt19937_64& random_;
+  const bool kinks_;
   std::vector<const Statement*> before_scalar_;
   absl::flat_hash_set<const Statement*> leads_;
   size_t found_ = 0;  // equations that do not hold, those that are told once included
@@ -315,8 +321,8 @@ ir::Ints IndexOf(int64_t flat, const ir::Shape& shape) {
 
 absl::StatusOr<std::vector<WrongDerivative>> FindWrongDerivatives(const GradientClaims& claims, const Value* scalar,
                                                                   const GraphOrder& order, const GradientJudge& judge,
-                                                                  std::mt19937_64& random) {
-  return Finder(scalar, order, judge, random).Run(claims);
+                                                                  std::mt19937_64& random, bool kinks) {
+  return Finder(scalar, order, judge, random, kinks).Run(claims);
 }
 
 }  // namespace gradus::runtime

@@ -27,10 +27,11 @@ struct WrongDerivative {
 // The derivatives of `scalar` that the claims have wrong, at most 20, in the order of the statements. Every value with
 // an adjoint is compared alone: what each statement that reads it contributes (of a printed gradient: what the terms of
 // its sum do), given the adjoints of what that statement computes. So of a wrong adjoint the cause is found, and none
-// of its consequences.
+// of its consequences. A kink is as good as right, unless `kinks` are asked for too: beside one a claim may be anything
+// between two slopes, and what is wrong can hide there.
 absl::StatusOr<std::vector<WrongDerivative>> FindWrongDerivatives(const GradientClaims& claims, const ir::Value* scalar,
                                                                   const GraphOrder& order, const GradientJudge& judge,
-                                                                  std::mt19937_64& random);
+                                                                  std::mt19937_64& random, bool kinks = false);
 
 // The index of element number `flat` of a shape.
 ir::Ints IndexOf(int64_t flat, const ir::Shape& shape);

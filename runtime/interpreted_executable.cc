@@ -76,7 +76,7 @@ class InterpretedExecutable : public Executable {
   }
 
  protected:
-  void StopRunning() override {}
+  void StopRunning(bool) override {}
 
  private:
   absl::Status RunOne(int entry, absl::Span<const Feed> feeds, absl::Span<const Fetch> fetches, int64_t k) {
@@ -91,7 +91,8 @@ class InterpretedExecutable : public Executable {
       std::memcpy(value.bytes(), feed->base + (k % feed->count) * feed->stride, value.byte_size());
       declared[input.name] = std::move(value);
     }
-    ASSIGN_OR_RETURN(ir::StepValues values, ir::Interpret(entries_[entry].graph, declared));
+    ASSIGN_OR_RETURN(ir::StepValues values,
+                     ir::Interpret(entries_[entry].graph, declared, [this] { return stop_now_requested(); }));
     for (const Fetch& fetch : fetches) {
       const ir::Tensor& value = values.outputs.at(fetch.output);
       std::memcpy(fetch.base + k * fetch.stride, value.bytes(), value.byte_size());

@@ -90,6 +90,8 @@ class NativeExecutable : public Executable {
                               int64_t steps) override {
     const codegen::CompiledEntry& called = program_.entries[entry];
     const int64_t first = context_->step;
+    // A request that nobody waits for any more ends no `while` of another call.
+    if (!stop_requested()) __atomic_store_n(&context_->stop, codegen::kGoOn, __ATOMIC_RELAXED);
     for (size_t i = 0; i < called.inputs.size(); ++i) {
       const auto* feed =
           std::find_if(feeds.begin(), feeds.end(), [&](const Feed& f) { return f.input == called.inputs[i].name; });
@@ -114,13 +116,15 @@ class NativeExecutable : public Executable {
     });
     const int64_t ran = context_->step - first;
     if (!trains_[entry]) context_->step = first;
-    if (result == codegen::kRunStopped) __atomic_store_n(&context_->stop, 0, __ATOMIC_RELAXED);
+    if (result != codegen::kRunFinished) __atomic_store_n(&context_->stop, codegen::kGoOn, __ATOMIC_RELAXED);
     if (result == codegen::kRunFault) return TakeFault(called);
     return ran;
   }
 
  protected:
-  void StopRunning() override { __atomic_store_n(&context_->stop, 1, __ATOMIC_RELEASE); }
+  void StopRunning(bool now) override {
+    __atomic_store_n(&context_->stop, now ? codegen::kStopNow : codegen::kStopAfterStep, __ATOMIC_RELEASE);
+  }
 
  private:
   const codegen::Binding& Find(absl::string_view name) const {
@@ -139,6 +143,11 @@ class NativeExecutable : public Executable {
     const std::string place = source.note.line > 0
                                   ? absl::StrCat(file, ":", source.note.line, ":", source.note.column, ": error: ")
                                   : absl::StrCat(entry.name, ": error: ");
+    if (fault.kind == codegen::kEndlessWhile) {
+      return absl::AbortedError(absl::StrCat(place, "while (", source.name,
+                                             ") had not ended when it was stopped; step ", fault.step + 1,
+                                             ", whose results are invalid"));
+    }
     return ir::ErrorStatus(absl::StatusCode::kOutOfRange, ir::ErrorKind::kIndexOutOfRange, place, "index ", fault.index,
                            " of ", source.operation, source.name.empty() ? "" : " (", source.name,
                            source.name.empty() ? "" : ")", " is out of range: it must be at least 0 and below ",

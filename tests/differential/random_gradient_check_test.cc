@@ -22,11 +22,13 @@ using ir::Op;
 using runtime::GradientCheck;
 using runtime::GradientVerdict;
 
-// GRADUS_COUNT graphs, 300 if it is not set.
-uint64_t Count() {
-  const char* count = std::getenv("GRADUS_COUNT");
-  return count == nullptr ? 300 : std::strtoull(count, nullptr, 10);
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
+// GRADUS_COUNT graphs, 300 if it is not set, from GRADUS_SEED on (0).
+uint64_t First() { return FromEnvironment("GRADUS_SEED", 0); }
+uint64_t End() { return First() + FromEnvironment("GRADUS_COUNT", 300); }
 
 absl::optional<ir::Graph> WithGradient(uint64_t seed) {
   ir::Graph graph = RandomGraph(seed, {.statements = 16, .gradient = true, .float_only = true});
@@ -67,8 +69,8 @@ std::string Describe(const std::vector<GradientCheck>& checks) {
   std::string text;
   for (const GradientCheck& check : checks) {
     for (const auto& p : check.parameters) {
-      absl::StrAppend(&text, p.name, ": ", p.along.analytic, " ", p.along.numeric, " ", p.along.difference, " error ",
-                      p.error, " verdict ", static_cast<int>(p.verdict), "\n");
+      absl::StrAppend(&text, check.of, " by ", p.name, ": ", p.along.analytic, " ", p.along.numeric, " ",
+                      p.along.difference, " error ", p.error, " verdict ", static_cast<int>(p.verdict), "\n");
     }
     for (const auto& one : check.wrong) {
       absl::StrAppend(&text, "wrong: ", one.name, " by ", one.by, ", ", one.adjoint, ": ", one.analytic, " ",
@@ -80,7 +82,7 @@ std::string Describe(const std::vector<GradientCheck>& checks) {
 
 TEST(RandomGradientCheckTest, ARightGradientIsNeverCalledWrong) {
   int checked = 0;
-  for (uint64_t seed = 0; seed < Count(); ++seed) {
+  for (uint64_t seed = First(); seed < End(); ++seed) {
     absl::optional<ir::Graph> graph = WithGradient(seed);
     if (!graph) continue;
     const ir::NamedTensors declared = Smooth(seed, *graph);
@@ -103,7 +105,7 @@ TEST(RandomGradientCheckTest, ARightGradientIsNeverCalledWrong) {
 
 TEST(RandomGradientCheckTest, AWrongResultIsNeverWithoutTheStatementThatMakesItSo) {
   int edited = 0, wrong = 0, exact = 0;
-  for (uint64_t seed = 0; seed < Count(); ++seed) {
+  for (uint64_t seed = First(); seed < End(); ++seed) {
     absl::optional<ir::Graph> graph = WithGradient(seed);
     if (!graph) continue;
     const ir::NamedTensors declared = Smooth(seed, *graph);
@@ -141,7 +143,7 @@ TEST(RandomGradientCheckTest, AWrongResultIsNeverWithoutTheStatementThatMakesItS
 // Every type and special values: ties, zeros, infinities. Nothing is called wrong but what is.
 TEST(RandomGradientCheckTest, NorOnGraphsOfAllTypesAtSpecialPoints) {
   int checked = 0;
-  for (uint64_t seed = 0; seed < Count(); ++seed) {
+  for (uint64_t seed = First(); seed < End(); ++seed) {
     const ir::Graph graph = RandomGraph(seed, {.statements = 16, .gradient = true});
     const std::vector<ir::Tensor> values = RandomDeclarations(seed, graph);
     ir::NamedTensors declared;

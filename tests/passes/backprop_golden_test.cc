@@ -50,7 +50,8 @@ TEST_P(BackpropGoldenTest, PrintsAsInTheGoldenFile) {
 
 INSTANTIATE_TEST_SUITE_P(Backprop, BackpropGoldenTest,
                          testing::Values("textbook", "scalars", "mlp", "broadcast", "sharing", "second_order",
-                                         "custom_vjp", "literal_gradient", "several", "no_path", "lstm", "while"),
+                                         "custom_vjp", "literal_gradient", "several", "no_path", "lstm", "while",
+                                         "no_adjoint"),
                          [](const auto& info) { return std::string(info.param); });
 
 // d.z3, d.w2, d.b2, d.a2, d.z2, d.w1, d.b1: the textbook's derivatives in its order, a line each.

@@ -249,6 +249,25 @@ TEST_F(CliTest, AnInterruptionEndsAfterAWholeStepAndKeepsWhatWasTrained) {
   EXPECT_EQ(Gradus("eval m.gr --load w.safetensors").code, 0);
 }
 
+// The first asks for the end of the step, which never comes; the second gives it up, and nothing is saved.
+TEST_F(CliTest, AWhileThatNeverEndsIsInterruptedTwice) {
+  Write("endless.gr", R"(model m {
+  input x : float[3]
+  param w : float[3] = ones
+  h = while carry h = w until sum(h) < 0 { next h = 0.5 * h + 0.001 }
+  loss = sum(h * w * x)
+}
+train m { minimize loss; optimizer sgd(lr=0.1); steps 3; data x = [1, 2, 3] }
+)");
+  const CommandResult result =
+      Shell(absl::StrCat("{ ", GRADUS_BINARY_DIR, "/gradus train endless.gr --save w.safetensors & p=$!; sleep 2; ",
+                         "kill -INT $p; sleep 1; kill -INT $p; wait $p; }"));
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.error, HasSubstr("endless.gr:4:7: error: while (h) had not ended when it was stopped; step 1, "
+                                      "whose results are invalid"));
+  EXPECT_FALSE(std::filesystem::exists(Path("w.safetensors")));
+}
+
 TEST_F(CliTest, TheSeedAndNothingElseChangesTheResult) {
   const auto hash = [&](const std::string& arguments) {
     const CommandResult result = Gradus("train m.gr --json " + arguments);
