@@ -57,8 +57,9 @@ Item Lowering::Grad(const Items& arguments, SourceRange where) {
         .Help("sum(y) makes a scalar: the gradients of its elements are added");
     return Poison();
   }
+  const auto reached = DependenciesOf(y);
   for (ir::Value* x : xs) {
-    if (DependsOn(y, Import(x))) continue;
+    if (reached.contains(Import(x))) continue;
     WithOperands(Error(ErrorKind::kNoGradientPath, where,
                        "the scalar does not depend on what grad differentiates by: there is no gradient"),
                  {x});
@@ -69,20 +70,19 @@ Item Lowering::Grad(const Items& arguments, SourceRange where) {
   return list == nullptr ? results[0] : MakeList(std::move(results));
 }
 
-bool Lowering::DependsOn(const ir::Value* y, const ir::Value* x, bool through_cuts) const {
-  absl::flat_hash_map<const ir::Value*, bool> seen;
+absl::flat_hash_set<const ir::Value*> Lowering::DependenciesOf(const ir::Value* y, bool through_cuts) const {
+  absl::flat_hash_set<const ir::Value*> seen;
   std::vector<const ir::Value*> pending = {y};
   while (!pending.empty()) {
     const ir::Value* value = pending.back();
     pending.pop_back();
-    if (value == x) return true;
-    if (!seen.emplace(value, true).second || value->definition == nullptr) continue;
+    if (!seen.insert(value).second || value->definition == nullptr) continue;
     if (value->definition->op == Op::kStopGradient && !through_cuts) continue;
     for (const ir::Value* operand : value->definition->operands) {
       if (through_cuts || ir::IsFloat(operand->type.element)) pending.push_back(operand);
     }
   }
-  return false;
+  return seen;
 }
 
 }  // namespace gradus::frontend

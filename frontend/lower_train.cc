@@ -175,7 +175,7 @@ void Lowering::NoteLeftOut(const std::vector<Objective>& objectives) {
       if (first == nullptr && has(objective.left_out)) first = &objective;
     }
     if (trained || first == nullptr) continue;
-    const bool cut = DependsOn(first->value, w, /*through_cuts=*/true);
+    const bool cut = DependenciesOf(first->value, /*through_cuts=*/true).contains(w);
     program_.notes.push_back(
         ir::WithKind(ErrorKind::kUntrainedParameter,
                      absl::StrCat(ToString(first->where), ": note: ", w->name, " is not trained: ", first->name,
@@ -218,10 +218,10 @@ bool Lowering::LowerObjective(Objective& objective) {
     }
   };
   const size_t errors = diagnostics_.size();
+  const auto reached = DependenciesOf(objective.value);
   if (objective.minimize->wrt.empty()) {
     for (const auto& param : params_.statements) {
-      const bool reached = DependsOn(objective.value, param->result());
-      (reached ? objective.parameters : objective.left_out).push_back(param->result());
+      (reached.contains(param->result()) ? objective.parameters : objective.left_out).push_back(param->result());
     }
     if (objective.parameters.empty()) {
       Error(ErrorKind::kNothingToTrain, expression.range,
@@ -232,7 +232,7 @@ bool Lowering::LowerObjective(Objective& objective) {
       const size_t known = objective.parameters.size();
       select(pattern, objective.parameters);
       for (size_t i = known; i < objective.parameters.size(); ++i) {
-        if (DependsOn(objective.value, objective.parameters[i])) continue;
+        if (reached.contains(objective.parameters[i])) continue;
         Error(ErrorKind::kUnusedParameter, pattern.range,
               absl::StrCat(objective.name, " does not depend on ", objective.parameters[i]->name));
       }

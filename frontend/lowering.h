@@ -221,9 +221,9 @@ class Lowering {
   Item Grad(const Items& arguments, SourceRange where);
   absl::optional<int64_t> Axis(const Item& item, int64_t rank, SourceRange where);
   absl::optional<ir::Ints> Axes(const Item& item, int64_t rank, SourceRange where);
+  // What y is computed from through values that carry a gradient; with `through_cuts`, in any way. With y itself.
+  absl::flat_hash_set<const ir::Value*> DependenciesOf(const ir::Value* y, bool through_cuts = false) const;
   // One statement for the gradients of y by xs; names its results.
-  // Whether y is computed from x through values that carry a gradient; with `through_cuts`, in any way.
-  bool DependsOn(const ir::Value* y, const ir::Value* x, bool through_cuts = false) const;
   std::vector<ir::Value*> EmitGrad(ir::Value* y, const std::vector<ir::Value*>& xs, SourceRange where);
 
   // ---- lower_window.cc

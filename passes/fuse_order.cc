@@ -14,13 +14,58 @@ GroupOrder::GroupOrder(const Groups& groups, bool name)
       next_(groups.size() + 1),
       previous_(groups.size() + 1),
       after_(groups.size(), 0),
-      before_(groups.size(), 0) {
+      before_(groups.size(), 0),
+      branch_(groups.size()) {
   const int size = groups.size();
   for (int i = 0; i <= size; ++i) {
     next_[i] = i == size ? 0 : i + 1;
     previous_[i] = i == 0 ? size : i - 1;
   }
   Relabel();
+  GrowTree();
+}
+
+// Depth first along the readers of every node, numbered as they are met.
+void GroupOrder::GrowTree() {
+  std::vector<bool> met(branch_.size(), false);
+  std::vector<std::pair<int, size_t>> open;  // a node, and how many of its readers were looked at
+  int number = 0;
+  const auto meet = [&](int node) {
+    met[node] = true;
+    branch_[node].first = number++;
+    open.emplace_back(node, 0);
+  };
+  for (int root = 0; root < groups_.size(); ++root) {
+    if (!met[root]) meet(root);
+    while (!open.empty()) {
+      const int node = open.back().first;
+      const std::vector<int>& users = groups_.users(node);
+      if (open.back().second == users.size()) {
+        branch_[node].last = number - 1;
+        open.pop_back();
+      } else if (const int user = users[open.back().second++]; !met[user]) {
+        meet(user);
+      }
+    }
+  }
+}
+
+// A third group that a leads to and that leads to b, where the tree knows of one; groups that have joined since have
+// only added ways.
+int GroupOrder::BetweenInTree(int a, int b) {
+  int looks = 0;
+  for (const int node : groups_.members(a)) {
+    for (const int user : groups_.users(node)) {
+      const int group = groups_.group(user);
+      if (group == a || group == b) continue;
+      for (const int end : groups_.members(b)) {
+        ++steps_;
+        if (Leads(user, end)) return group;
+        if (++looks == kMaxLooks) return kNone;
+      }
+    }
+  }
+  return kNone;
 }
 
 void GroupOrder::Relabel() {
@@ -103,12 +148,14 @@ int GroupOrder::FirstBetween(int from, int to, int otherwise) {
 int GroupOrder::Between(int a, int b) {
   if (label_[a] > label_[b]) std::swap(a, b);
   Side forward = MakeSide(true, a), backward = MakeSide(false, b);
-  const int group = Search(forward, backward).group;
+  int group = BetweenInTree(a, b);
+  if (group == kNone) group = Search(forward, backward).group;
   return group < 0 || !name_ ? group : FirstBetween(a, b, group);
 }
 
 bool GroupOrder::AreOrdered(int a, int b) {
   if (label_[a] > label_[b]) std::swap(a, b);
+  if (BetweenInTree(a, b) != kNone) return true;
   Side forward = MakeSide(true, a), backward = MakeSide(false, b);
   const Meeting meeting = Search(forward, backward);
   return meeting.group != kNone || meeting.direct;

@@ -4,7 +4,8 @@
 // Groups keep a topological order while they join, a label each (Pearce and Kelly, A dynamic topological sort algorithm
 // for directed acyclic graphs, ACM JEA 11, 2006, with labels that have gaps between them). A search sees only what lies
 // between its two ends in that order, goes from both ends at once and ends with the smaller side: what a join costs
-// does not grow with the program.
+// does not grow with the program. Where there is a way, as from a layer to its gradient through all layers behind it, a
+// tree of the ways that a walk through the program finds first mostly knows one, and nothing is searched.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,8 @@ class GroupOrder {
  private:
   static constexpr int kMaxSteps = 4096;
   static constexpr int kMaxNameSteps = 1024;
-  static constexpr int kTurn = 32;  // neighbours that one side looks at before it is the other's turn
+  static constexpr int kMaxLooks = 256;  // in the tree
+  static constexpr int kTurn = 32;       // neighbours that one side looks at before it is the other's turn
   static constexpr int64_t kGap = int64_t{1} << 32;
 
   // One direction of a search: the groups after `start`, or before it.
@@ -57,6 +59,15 @@ class GroupOrder {
     bool direct = false;
   };
 
+  // What the tree of ways that were found first knows: the nodes of its branch above a node are those in [first, last].
+  struct Branch {
+    int first = 0, last = 0;
+  };
+  void GrowTree();
+  bool Leads(int from, int to) const {
+    return branch_[from].first <= branch_[to].first && branch_[to].first <= branch_[from].last;
+  }
+  int BetweenInTree(int a, int b);
   Side MakeSide(bool forward, int start) { return {forward, start, {}, forward ? &after_ : &before_, start}; }
   // Looks at the next few neighbours of a side. Returns a group on a way to the start of the other side, or kNone.
   int Expand(Side& side, const Side& other, bool stop_at_meeting, bool& direct);
@@ -71,6 +82,7 @@ class GroupOrder {
   std::vector<int64_t> label_;
   std::vector<int> next_, previous_;     // by label; the last place is a sentinel before the first and behind the last
   std::vector<int64_t> after_, before_;  // the search that last saw a group
+  std::vector<Branch> branch_;
   int64_t search_ = 0;
   int64_t steps_ = 0;
 };

@@ -15,6 +15,9 @@ using ir::Value;
 
 constexpr absl::string_view kBackward = "backward";
 
+// Whether it computes gradients, or updates, with which fusion may join the last product of a gradient.
+bool IsForGradient(const Statement& s) { return s.section == kBackward || s.section == "update"; }
+
 int64_t Bytes(const std::vector<const Value*>& values) {
   int64_t bytes = 0;
   for (const Value* value : values) bytes += value->type.bytes().value();
@@ -52,8 +55,7 @@ std::vector<SavedByScan> SavedForGradients(const ir::Graph& graph) {
   std::vector<SavedByScan> saved;
   for (const auto& s : graph.body.statements) {
     if (s->op != Op::kScan || s->section == kBackward) continue;
-    SavedByScan one{s.get(), StackedFor(*s, uses, [](const Statement& user) { return user.section == kBackward; }), 0,
-                    0};
+    SavedByScan one{s.get(), StackedFor(*s, uses, IsForGradient), 0, 0};
     one.bytes = Bytes(one.values);
     for (const auto& reverse : graph.body.statements) {
       const bool of_it = reverse->op == Op::kScan && reverse->section == kBackward && reverse->Int("recompute") != 0 &&

@@ -8,7 +8,7 @@
 
 namespace gradus::passes {
 
-// A scan of the forward section and those of its stacked values that nothing but the backward section reads.
+// A scan of the forward section and those of its stacked values that nothing but gradients and updates read.
 struct SavedByScan {
   const ir::Statement* scan = nullptr;
   std::vector<const ir::Value*> values;

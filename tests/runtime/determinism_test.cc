@@ -16,7 +16,7 @@ constexpr int64_t kSeed = 5;
 // The hash after `steps` steps of training.
 std::string HashOf(const TestProgram& loaded, const CompileOptions& options, int64_t steps) {
   const Compiled compiled = CompileAll(loaded, options, kSeed);
-  frontend::Program program = *frontend::Describe(loaded.module, {});
+  frontend::Program program = *frontend::Describe(loaded.module, loaded.lower);
   program.epochs.reset();
   program.steps = steps;
   const auto report = Train(program, compiled.entries, *compiled.executable, loaded.data, nullptr, kSeed, {});

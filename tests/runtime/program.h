@@ -18,16 +18,17 @@ struct TestProgram {
   frontend::Module module;
   frontend::Program program;
   Dataset data, validation;
+  frontend::LowerOptions lower;
 };
 
-inline TestProgram Load(frontend::Module module) {
-  TestProgram loaded{std::move(module), {}, {}, {}};
-  loaded.program = *frontend::Describe(loaded.module, {});
+inline TestProgram Load(frontend::Module module, const frontend::LowerOptions& lower = {}) {
+  TestProgram loaded{std::move(module), {}, {}, {}, lower};
+  loaded.program = *frontend::Describe(loaded.module, lower);
   const auto load = [&](bool validate) {
     auto at_batch = std::make_shared<std::map<int64_t, frontend::Program>>();
     const BindingsForBatch for_batch =
         [&, at_batch](int64_t batch) -> absl::StatusOr<const std::vector<frontend::DataBinding>*> {
-      at_batch->emplace(batch, *frontend::Describe(loaded.module, AtBatch({}, loaded.program, batch)));
+      at_batch->emplace(batch, *frontend::Describe(loaded.module, AtBatch(lower, loaded.program, batch)));
       return validate ? &at_batch->at(batch).validate : &at_batch->at(batch).data;
     };
     return *LoadDataset(loaded.program, validate ? loaded.program.validate : loaded.program.data,
@@ -61,15 +62,20 @@ inline Dataset MakeUpData(const frontend::Program& program, int64_t batches) {
   return data;
 }
 
-inline TestProgram LoadExample(const std::string& name) {
-  return Load(*frontend::LoadProgram(std::string(GRADUS_SOURCE_DIR) + "/examples/" + name));
+inline TestProgram LoadExample(const std::string& name, const frontend::LowerOptions& lower = {}) {
+  return Load(*frontend::LoadProgram(std::string(GRADUS_SOURCE_DIR) + "/examples/" + name), lower);
 }
-// An example whose data are not in the repository, with data that are made up.
-inline TestProgram LoadExampleWithoutData(const std::string& name, int64_t batches) {
-  TestProgram loaded{*frontend::LoadProgram(std::string(GRADUS_SOURCE_DIR) + "/examples/" + name), {}, {}, {}};
-  loaded.program = *frontend::Describe(loaded.module, {});
+// A program with data that are made up.
+inline TestProgram WithoutData(frontend::Module module, int64_t batches, const frontend::LowerOptions& lower = {}) {
+  TestProgram loaded{std::move(module), {}, {}, {}, lower};
+  loaded.program = *frontend::Describe(loaded.module, lower);
   loaded.data = MakeUpData(loaded.program, batches);
   return loaded;
+}
+// An example whose data are not in the repository, with data that are made up.
+inline TestProgram LoadExampleWithoutData(const std::string& name, int64_t batches,
+                                          const frontend::LowerOptions& lower = {}) {
+  return WithoutData(*frontend::LoadProgram(std::string(GRADUS_SOURCE_DIR) + "/examples/" + name), batches, lower);
 }
 inline TestProgram LoadText(const std::string& text) { return Load(*frontend::ParseProgram("test.gr", text)); }
 
@@ -82,7 +88,9 @@ inline Compiled CompileAll(const TestProgram& loaded, const CompileOptions& opti
       requests.push_back({frontend::Entry::kPredict, size});
     }
   }
-  auto compiled = Compile(loaded.module, loaded.program, requests, options);
+  CompileOptions lowered = options;
+  lowered.lower = loaded.lower;
+  auto compiled = Compile(loaded.module, loaded.program, requests, lowered);
   CHECK(compiled.ok()) << compiled.status();
   const absl::Status initialized = InitializeState(compiled->initialize, seed, {}, "", *compiled->executable);
   CHECK(initialized.ok()) << initialized;
