@@ -15,8 +15,16 @@ using ir::Value;
 
 constexpr absl::string_view kBackward = "backward";
 
-// Whether it computes gradients, or updates, with which fusion may join the last product of a gradient.
-bool IsForGradient(const Statement& s) { return s.section == kBackward || s.section == "update"; }
+// Whether what reads a value there computes gradients, or updates, which may hold the last product of a gradient. A
+// kernel may do that beside what is no gradient, such as a loss.
+bool IsForGradient(const ir::Use& use) {
+  if (use.user->op != Op::kFused) return use.user->section == kBackward || use.user->section == "update";
+  // What stands in a kernel has no section of its own; what is derived says of what.
+  const ir::Uses inside(*use.user->region);
+  const auto of = inside.of(use.user->region->parameters[static_cast<size_t>(use.operand)].get());
+  return std::all_of(of.begin(), of.end(),
+                     [](const ir::Use& one) { return one.user == nullptr || !one.user->note.of.empty(); });
+}
 
 int64_t Bytes(const std::vector<const Value*>& values) {
   int64_t bytes = 0;
@@ -24,14 +32,13 @@ int64_t Bytes(const std::vector<const Value*>& values) {
   return bytes;
 }
 
-std::vector<const Value*> StackedFor(const Statement& scan, const ir::Uses& uses, bool (*reads)(const Statement&)) {
+std::vector<const Value*> StackedFor(const Statement& scan, const ir::Uses& uses, bool (*reads)(const ir::Use&)) {
   std::vector<const Value*> values;
   const size_t stacked = ir::ScanView(scan).stacked;
   for (size_t i = 0; i < stacked; ++i) {
     const auto of = uses.of(scan.results[i].get());
-    const bool kept = !of.empty() && std::all_of(of.begin(), of.end(), [&](const ir::Use& use) {
-      return use.user != nullptr && reads(*use.user);
-    });
+    const bool kept = !of.empty() && std::all_of(of.begin(), of.end(),
+                                                 [&](const ir::Use& use) { return use.user != nullptr && reads(use); });
     if (kept) values.push_back(scan.results[i].get());
   }
   return values;
@@ -43,7 +50,7 @@ int64_t KeptInside(const Statement& reverse) {
   int64_t most = 0;
   for (const auto& s : reverse.region->statements) {
     if (s->op != Op::kScan || !s->note.of.empty()) continue;
-    most = std::max(most, Bytes(StackedFor(*s, uses, [](const Statement&) { return true; })));
+    most = std::max(most, Bytes(StackedFor(*s, uses, [](const ir::Use&) { return true; })));
   }
   return most;
 }
