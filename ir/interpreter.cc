@@ -37,17 +37,7 @@ class Frame {
 
   // The same of those statements alone on which the roots depend.
   absl::Status RunNeeded(const Region& region, absl::Span<const Value* const> roots) {
-    absl::flat_hash_set<const Value*> needed(roots.begin(), roots.end());
-    std::vector<const Statement*> statements;
-    for (auto it = region.statements.rbegin(); it != region.statements.rend(); ++it) {
-      const Statement& s = **it;
-      if (std::none_of(s.results.begin(), s.results.end(), [&](const auto& r) { return needed.contains(r.get()); }))
-        continue;
-      needed.insert(s.operands.begin(), s.operands.end());
-      statements.push_back(&s);
-    }
-    std::reverse(statements.begin(), statements.end());
-    return RunStatements(statements, roots, false);
+    return RunStatements(StatementsFor(region, roots), roots, false);
   }
 
   absl::Status RunStatement(const Statement& s) {
@@ -206,6 +196,20 @@ Array Copy(const Array& array) {
 }
 
 }  // namespace
+
+std::vector<const Statement*> StatementsFor(const Region& region, absl::Span<const Value* const> roots) {
+  absl::flat_hash_set<const Value*> needed(roots.begin(), roots.end());
+  std::vector<const Statement*> statements;
+  for (auto it = region.statements.rbegin(); it != region.statements.rend(); ++it) {
+    const Statement& s = **it;
+    if (std::none_of(s.results.begin(), s.results.end(), [&](const auto& r) { return needed.contains(r.get()); }))
+      continue;
+    needed.insert(s.operands.begin(), s.operands.end());
+    statements.push_back(&s);
+  }
+  std::reverse(statements.begin(), statements.end());
+  return statements;
+}
 
 absl::Status Evaluate(const Evaluation& e) {
   if (IsElementwise(e.statement.op)) return EvaluateElementwise(e);

@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
@@ -47,6 +48,9 @@ absl::StatusOr<StepArrays> InterpretIn(Arithmetic arithmetic, const Graph& graph
 // The results of a scan, a `while` or a branch on its operands, which are of this arithmetic.
 absl::StatusOr<std::vector<Array>> InterpretControl(Arithmetic arithmetic, const Statement& statement,
                                                     absl::Span<const Array* const> operands);
+
+// The statements of a region on which the roots, values of it, depend; in its order.
+std::vector<const Statement*> StatementsFor(const Region& region, absl::Span<const Value* const> roots);
 
 // The bytes that Interpret asks for at most at one time, what is bound to declarations included.
 Size InterpreterBytes(const Graph& graph);

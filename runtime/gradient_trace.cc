@@ -24,17 +24,7 @@ bool Decides(const Statement& s) {
 }
 
 std::vector<const Statement*> NeededFor(const ir::Region& region) {
-  absl::flat_hash_set<const Value*> needed(region.yields.begin(), region.yields.end());
-  std::vector<const Statement*> statements;
-  for (auto it = region.statements.rbegin(); it != region.statements.rend(); ++it) {
-    const Statement& s = **it;
-    if (std::none_of(s.results.begin(), s.results.end(), [&](const auto& r) { return needed.contains(r.get()); }))
-      continue;
-    needed.insert(s.operands.begin(), s.operands.end());
-    statements.push_back(&s);
-  }
-  std::reverse(statements.begin(), statements.end());
-  return statements;
+  return ir::StatementsFor(region, std::vector<const Value*>(region.yields.begin(), region.yields.end()));
 }
 
 class Tracer {
