@@ -37,7 +37,7 @@ Linear RowMajor(const Index& index, const Shape& shape, size_t axes) {
 
 class Resolver {
  public:
-  Resolver(const ir::Region& region, size_t axes) : region_(region), axes_(axes) {}
+  explicit Resolver(size_t axes) : axes_(axes) {}
 
   std::shared_ptr<const Access> Resolve(const Value* value, const Index& index) const {
     auto access = std::make_shared<Access>();
@@ -139,31 +139,29 @@ class Resolver {
     return result;
   }
 
-  const ir::Region& region_;
   size_t axes_;
 };
 
 }  // namespace
 
-bool IsLeaf(const ir::Region& region, const Value* value) {
+bool IsLeaf(const Value* value) {
   const Statement* s = value->definition;
   if (s == nullptr || s->op == Op::kConstant) return true;
   if (s->op != Op::kBroadcast && s->op != Op::kStopGradient && !ir::IsAccess(s->op)) return false;
   for (const Value* operand : s->operands) {
-    if (!IsLeaf(region, operand)) return false;
+    if (!IsLeaf(operand)) return false;
   }
   return true;
 }
 
-std::shared_ptr<const Access> ResolveAccess(const ir::Region& region, const Value* value, const Shape& aligned,
-                                            const Shape& space) {
+std::shared_ptr<const Access> ResolveAccess(const Value* value, const Shape& aligned, const Shape& space) {
   Index index;
   const Shape& shape = value->type.shape;
   for (size_t i = 0; i < shape.size(); ++i) {
     index.push_back(Zero(space.size()));
     if (shape[i] != 1) index.back().coefficients[aligned[aligned.size() - shape.size() + i]] = 1;
   }
-  return Resolver(region, space.size()).Resolve(value, index);
+  return Resolver(space.size()).Resolve(value, index);
 }
 
 }  // namespace gradus::codegen

@@ -47,12 +47,11 @@ struct Access {
 
 // Whether `value` is a parameter, or a statement that reads nothing but parameters and accesses: what ResolveAccess
 // takes.
-bool IsLeaf(const ir::Region& region, const ir::Value* value);
+bool IsLeaf(const ir::Value* value);
 
 // What reading `value`, a leaf, means at an index of the space. The value has the trailing axes `aligned` of the space
 // by NumPy's rule: axis i of the shape to which it broadcasts is axis aligned[i] of the space.
-std::shared_ptr<const Access> ResolveAccess(const ir::Region& region, const ir::Value* value, const ir::Shape& aligned,
-                                            const ir::Shape& space);
+std::shared_ptr<const Access> ResolveAccess(const ir::Value* value, const ir::Shape& aligned, const ir::Shape& space);
 
 // Calls f with every linear form that evaluating the access computes.
 template <typename Function>

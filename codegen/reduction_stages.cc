@@ -13,12 +13,12 @@ using ir::Op;
 using ir::Statement;
 using Values = absl::flat_hash_set<const ir::Value*>;
 
-int StageOf(const RegionCode& code, const ir::Value* value, absl::flat_hash_map<const ir::Value*, int>& known) {
-  if (IsLeaf(code.region(), value)) return 0;
+int StageOf(const ir::Value* value, absl::flat_hash_map<const ir::Value*, int>& known) {
+  if (IsLeaf(value)) return 0;
   const auto found = known.find(value);
   if (found != known.end()) return found->second;
   int stage = 0;
-  for (const ir::Value* operand : value->definition->operands) stage = std::max(stage, StageOf(code, operand, known));
+  for (const ir::Value* operand : value->definition->operands) stage = std::max(stage, StageOf(operand, known));
   const Op op = value->definition->op;
   if (ir::IsReduction(op) || op == Op::kArgMax || op == Op::kArgMin) ++stage;
   return known[value] = stage;
@@ -26,7 +26,7 @@ int StageOf(const RegionCode& code, const ir::Value* value, absl::flat_hash_map<
 
 // Adds what a pass computes within the space for `value`.
 void Collect(const RegionCode& code, uint64_t reduced_mask, const ir::Value* value, Values& computed) {
-  if (IsLeaf(code.region(), value) || (code.DependenceOf(value) & reduced_mask) == 0) return;
+  if (IsLeaf(value) || (code.DependenceOf(value) & reduced_mask) == 0) return;
   if (!computed.insert(value).second) return;
   for (const ir::Value* operand : value->definition->operands) Collect(code, reduced_mask, operand, computed);
 }
@@ -38,7 +38,7 @@ std::vector<ReductionStage> FindStages(const RegionCode& code, uint64_t reduced_
   std::vector<ReductionStage> stages;
   absl::flat_hash_map<const ir::Value*, int> known;
   const auto at = [&](const ir::Value* value) -> ReductionStage& {
-    const size_t stage = static_cast<size_t>(StageOf(code, value, known));
+    const size_t stage = static_cast<size_t>(StageOf(value, known));
     if (stage >= stages.size()) stages.resize(stage + 1);
     return stages[stage];
   };

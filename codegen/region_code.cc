@@ -87,13 +87,13 @@ RegionCode::RegionCode(KernelContext& kernel, const ir::Region& region, const ir
   }
   // Resolve every leaf that a statement or a yield reads, so that merging sees all forms.
   for (const auto& s : region.statements) {
-    if (IsLeaf(region, s->result()) || s->op == Op::kDot) continue;
+    if (IsLeaf(s->result()) || s->op == Op::kDot) continue;
     for (const ir::Value* operand : s->operands) {
-      if (IsLeaf(region, operand)) AccessOf(operand, ReadReduced(operand, *s));
+      if (IsLeaf(operand)) AccessOf(operand, ReadReduced(operand, *s));
     }
   }
   for (size_t y = 0; y < region.yields.size(); ++y) {
-    if (IsLeaf(region, region.yields[y])) AccessOf(region.yields[y], yield_reduced_[y]);
+    if (IsLeaf(region.yields[y])) AccessOf(region.yields[y], yield_reduced_[y]);
   }
   MergeAxes();
   int64_t widest = 4;
@@ -105,13 +105,13 @@ RegionCode::RegionCode(KernelContext& kernel, const ir::Region& region, const ir
 bool RegionCode::ReadReduced(const ir::Value* operand, const Statement& reader) const {
   if (IsReductionOrArg(reader.op)) return false;
   const bool reduced = aligned_reduced_.at(&reader);
-  const bool carries = reader.op == Op::kReshape && !IsLeaf(region_, operand);
+  const bool carries = reader.op == Op::kReshape && !IsLeaf(operand);
   return carries ? !reduced : reduced;
 }
 
 const Access* RegionCode::AccessOf(const ir::Value* value, bool reduced) const {
   auto& access = accesses_[{value, reduced}];
-  if (access == nullptr) access = ResolveAccess(region_, value, reduced ? reduced_axes_ : space_axes_, form_.space);
+  if (access == nullptr) access = ResolveAccess(value, reduced ? reduced_axes_ : space_axes_, form_.space);
   return access.get();
 }
 
@@ -159,7 +159,7 @@ uint64_t RegionCode::Groups(const Access& access) const {
 }
 
 uint64_t RegionCode::DependenceOf(const ir::Value* value) const {
-  if (IsLeaf(region_, value)) {
+  if (IsLeaf(value)) {
     uint64_t mask = 0;
     for (const bool reduced : {false, true}) {
       const auto found = accesses_.find({value, reduced});
@@ -178,7 +178,7 @@ uint64_t RegionCode::DependenceOf(const ir::Value* value) const {
     for (int g = 0; g < groups(); ++g) mask |= reduced_group_[g] ? 0 : uint64_t{1} << g;
   } else {
     for (const ir::Value* operand : s.operands) {
-      mask |= IsLeaf(region_, operand) ? Groups(*AccessOf(operand, ReadReduced(operand, s))) : DependenceOf(operand);
+      mask |= IsLeaf(operand) ? Groups(*AccessOf(operand, ReadReduced(operand, s))) : DependenceOf(operand);
     }
   }
   dependence_[key] = mask;
@@ -189,9 +189,9 @@ std::vector<const Linear*> RegionCode::MemoryForms() const {
   std::vector<const Linear*> forms;
   for (const Linear& form : yield_forms_) forms.push_back(&form);
   for (const auto& s : region_.statements) {
-    if (IsLeaf(region_, s->result()) || s->op == Op::kDot) continue;
+    if (IsLeaf(s->result()) || s->op == Op::kDot) continue;
     for (const ir::Value* operand : s->operands) {
-      if (!IsLeaf(region_, operand)) continue;
+      if (!IsLeaf(operand)) continue;
       const Access* access = AccessOf(operand, ReadReduced(operand, *s));
       if (access->kind == AccessKind::kLoad && Groups(*access) != 0) forms.push_back(&access->position);
     }
@@ -213,7 +213,7 @@ Value* RegionCode::ToLanes(Value* value, Frame& from, Frame& frame) {
 }
 
 Value* RegionCode::EvaluateAligned(const ir::Value* value, bool reduced, Frame& frame) {
-  if (IsLeaf(region_, value)) return EvaluateAccess(*AccessOf(value, reduced), frame);
+  if (IsLeaf(value)) return EvaluateAccess(*AccessOf(value, reduced), frame);
   for (Frame* f = &frame; f != nullptr; f = f->parent) {
     const auto found = f->values.find(value);
     if (found != f->values.end()) return ToLanes(found->second, *f, frame);
