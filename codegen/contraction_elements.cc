@@ -1,4 +1,5 @@
 // A contraction one element at a time: the fallback of bands and of operands in panels that no tile serves.
+#include "codegen/contraction_band.h"
 #include "codegen/contraction_emit.h"
 #include "codegen/control.h"
 
@@ -28,7 +29,7 @@ class ElementEmitter {
         const std::vector<Value*> indices = EmitIndices(builder_, free_, flat);
         Value* a = EmitOffsets(builder_, free_, indices, [](const ContractionLoop& l) { return l.a; });
         Value* b = EmitOffsets(builder_, free_, indices, [](const ContractionLoop& l) { return l.b; });
-        if (job_.spec.banded()) band_ = SumOfSides(free_, indices);
+        if (job_.spec.banded()) band_ = EmitSides(builder_, free_, indices);
         Value* finished =
             Finish(EmitAdvance(builder_, job_.spec.type, job_.a, a), EmitAdvance(builder_, job_.spec.type, job_.b, b));
         std::vector<Value*> offsets;
@@ -59,13 +60,9 @@ class ElementEmitter {
     return x->getType()->isIntOrIntVectorTy() ? builder_.CreateAdd(x, y) : builder_.CreateFAdd(x, y);
   }
 
-  Value* SumOfSides(const std::vector<ContractionLoop>& loops, const std::vector<Value*>& indices) {
-    return EmitOffsets(builder_, loops, indices, [](const ContractionLoop& l) { return AxisStep(l.side); });
-  }
-
   // Whether the term at these indices of the contracted axes exists.
   Value* Exists(const std::vector<Value*>& indices) {
-    Value* sum = IndexAdd(builder_, band_, SumOfSides(contracted_, indices));
+    Value* sum = IndexAdd(builder_, band_, EmitSides(builder_, contracted_, indices));
     return builder_.CreateAnd(builder_.CreateICmpSGE(sum, builder_.getInt64(job_.spec.lower)),
                               builder_.CreateICmpSLE(sum, builder_.getInt64(job_.spec.upper)));
   }
