@@ -127,15 +127,12 @@ bool UnstackInvariants(ir::Graph& graph) {
       if (value == nullptr) continue;
       changed |= CaptureInsteadOfWalking(graph, stack, value);
       if (ir::Uses(graph).of(stack).empty()) continue;
-      ir::Builder builder(graph);
-      builder.InsertBefore(at + 1 < graph.body.statements.size() ? graph.body.statements[at + 1].get() : nullptr);
-      builder.SetNote(s.note);
-      builder.SetSection(s.section);
+      const bool last = at + 1 == graph.body.statements.size();
+      ir::Builder builder = BuilderBehind(graph, s, last ? nullptr : graph.body.statements[at + 1].get());
       ir::Ints one = value->type.shape;
       one.insert(one.begin(), 1);
       Value* repeated = builder.Emit(Op::kBroadcast, {builder.Emit(Op::kReshape, {value}, {one})}, {stack->type.shape});
-      ir::ReplaceUses(graph, stack, repeated);
-      std::swap(repeated->name, stack->name);
+      TakePlace(graph, stack, repeated);
       changed = true;
     }
   }

@@ -44,6 +44,19 @@ Value* Capture(Statement& s, Value* value) {
   return s.region->parameters.back().get();
 }
 
+ir::Builder BuilderBehind(ir::Graph& graph, const Statement& s, const Statement* after) {
+  ir::Builder builder(graph);
+  builder.InsertBefore(after);
+  builder.SetNote(s.note);
+  builder.SetSection(s.section);
+  return builder;
+}
+
+void TakePlace(ir::Graph& graph, Value* result, Value* value) {
+  ir::ReplaceUses(graph, result, value);
+  std::swap(value->name, result->name);
+}
+
 Value* Sink(Statement& s, const Value* value) {
   std::vector<const Statement*> chain;
   while (true) {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "ir/graph.h"
+#include "ir/builder.h"
 
 namespace gradus::passes {
 
@@ -35,6 +35,11 @@ void Renumber(ir::Statement& s);
 
 // The parameter through which the body reads `value`, which is captured if it is not yet.
 ir::Value* Capture(ir::Statement& s, ir::Value* value);
+
+// Builds what follows from a statement and speaks for it, before `after`, the next one; null: it is the last.
+ir::Builder BuilderBehind(ir::Graph& graph, const ir::Statement& s, const ir::Statement* after);
+// What reads a result reads `value` from here on, which takes its name.
+void TakePlace(ir::Graph& graph, ir::Value* result, ir::Value* value);
 
 // A literal, or a literal repeated to a shape: copied to the front of the body. Null: it is neither.
 ir::Value* Sink(ir::Statement& s, const ir::Value* value);

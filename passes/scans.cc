@@ -26,16 +26,12 @@ bool TurnRound(ir::Graph& graph, Statement& s, const Statement* after) {
   if (sequences.empty() || !absl::c_all_of(sequences, is_turned)) return false;
   for (Value*& sequence : sequences) sequence = sequence->definition->operands[0];
   s.Set("reverse", 1 - s.Int("reverse"));
-  ir::Builder builder(graph);
-  builder.InsertBefore(after);
-  builder.SetNote(s.note);
-  builder.SetSection(s.section);
+  ir::Builder builder = BuilderBehind(graph, s, after);
   for (size_t i = 0; i < parts.first_next; ++i) {
     Value* stacked = s.results[i].get();
     Value* turned = builder.Emit(Op::kFlip, {stacked}, {ir::Ints{0}});
-    ir::ReplaceUses(graph, stacked, turned);
+    TakePlace(graph, stacked, turned);
     turned->definition->operands[0] = stacked;
-    std::swap(turned->name, stacked->name);
   }
   return true;
 }
@@ -75,15 +71,11 @@ bool SumBehind(ir::Graph& graph, Statement& s, const Statement* after) {
     const Statement* sum = add->operands[add->operands[0] == now ? 1 : 0]->definition;
     ir::Ints axes = {0};
     for (int64_t axis : sum->IntList("axis")) axes.push_back(axis + 1);
-    ir::Builder builder(graph);
-    builder.InsertBefore(after);
-    builder.SetNote(s.note);
-    builder.SetSection(s.section);
+    ir::Builder builder = BuilderBehind(graph, s, after);
     Value* total = builder.Emit(Op::kReduceSum, {s.results[*stack].get()}, {axes});
     total = builder.Emit(Op::kAdd, {s.operands[parts.first_carry + i], total});
     const size_t result = parts.first_next + i;
-    ir::ReplaceUses(graph, s.results[result].get(), total);
-    std::swap(total->name, s.results[result]->name);
+    TakePlace(graph, s.results[result].get(), total);
     EraseAt(region.yields, result);
     EraseAt(s.results, result);
     ir::EraseIf(region, [&](const Statement& inner) { return &inner == add; });
